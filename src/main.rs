@@ -1,0 +1,2 @@
+//! flow-pipeline.
+fn main() {}
