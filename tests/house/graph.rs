@@ -1,0 +1,329 @@
+//! The crate graph: which room may use which, and what never comes into reach of it.
+//!
+//! Law: a room's direct dependencies among ours are those of its line in `ROOMS`, and no crate of its
+//! `unreachable` list is in the transitive closure of its dependencies (tests' dependencies left aside, since
+//! they are not in what ships).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::assert_none;
+use crate::tree::{file, metadata};
+
+/// A room, and what it must not know.
+struct Room {
+    package: &'static str,
+    may_use: &'static [&'static str],
+    unreachable: &'static [&'static str],
+}
+
+const ROOMS: [Room; 7] = [
+    Room {
+        package: "flow-proto",
+        may_use: &[],
+        unreachable: &[
+            "tokio",
+            "timely",
+            "differential-dataflow",
+            "rusqlite",
+            "axum",
+            "nix",
+            "socket2",
+            "jiff",
+        ],
+    },
+    Room {
+        package: "flow-topic",
+        may_use: &[],
+        unreachable: &[
+            "timely",
+            "differential-dataflow",
+            "rusqlite",
+            "axum",
+            "prost",
+            "socket2",
+        ],
+    },
+    Room {
+        package: "flow-tables",
+        may_use: &[],
+        unreachable: &[
+            "timely",
+            "differential-dataflow",
+            "rusqlite",
+            "axum",
+            "tokio",
+            "prost",
+            "socket2",
+        ],
+    },
+    Room {
+        package: "flow-state",
+        may_use: &[],
+        unreachable: &[
+            "timely",
+            "differential-dataflow",
+            "rusqlite",
+            "axum",
+            "prost",
+            "socket2",
+        ],
+    },
+    Room {
+        package: "flow-ingest",
+        may_use: &["flow-proto", "flow-topic"],
+        unreachable: &[
+            "timely",
+            "differential-dataflow",
+            "rusqlite",
+            "axum",
+            "tokio",
+        ],
+    },
+    Room {
+        package: "flow-dataflow",
+        may_use: &["flow-proto", "flow-topic", "flow-tables", "flow-state"],
+        unreachable: &["rusqlite", "axum", "hyper", "tokio"],
+    },
+    Room {
+        package: "flow-sinks",
+        may_use: &["flow-proto", "flow-state"],
+        unreachable: &["timely", "differential-dataflow", "axum"],
+    },
+];
+
+/// Packages that may use every room and that no room may use: the binary, and the benchmarks.
+const TOP: [&str; 2] = ["flow-pipeline", "flow-bench"];
+
+/// Package name -> names of the packages it is built with, directly.
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+#[test]
+fn every_room_uses_only_what_it_may() {
+    let graph = graph(&metadata());
+    assert!(
+        graph["flow-dataflow"].contains("timely"),
+        "the graph is not read right"
+    );
+    assert_none("crate graph", &complaints(&graph, &ours(&metadata())));
+}
+
+#[test]
+fn a_forbidden_edge_is_found() {
+    let edges = [
+        (
+            "flow-sinks",
+            "flow-dataflow",
+            "flow-sinks must not use flow-dataflow",
+        ),
+        ("flow-proto", "tokio", "flow-proto must not reach tokio"),
+        (
+            "flow-tables",
+            "flow-proto",
+            "flow-tables must not use flow-proto",
+        ),
+        (
+            "flow-cloud",
+            "flow-proto",
+            "flow-cloud is in no line of ROOMS",
+        ),
+        (
+            "flow-dataflow",
+            "flow-bench",
+            "flow-dataflow must not use flow-bench",
+        ),
+    ];
+    for (from, to, complaint) in edges {
+        let mut graph: Graph = ROOMS
+            .iter()
+            .map(|r| (r.package.to_owned(), BTreeSet::new()))
+            .collect();
+        graph
+            .entry(from.to_owned())
+            .or_default()
+            .insert(to.to_owned());
+        graph.entry(to.to_owned()).or_default();
+        let ours: Vec<String> = graph
+            .keys()
+            .filter(|k| k.starts_with("flow-"))
+            .cloned()
+            .collect();
+        assert_eq!(complaints(&graph, &ours), [complaint]);
+    }
+}
+
+#[test]
+fn what_is_reached_over_others_is_found() {
+    let edges = [("flow-sinks", "a"), ("a", "b"), ("b", "timely")];
+    let mut graph: Graph = ROOMS
+        .iter()
+        .map(|r| (r.package.to_owned(), BTreeSet::new()))
+        .collect();
+    for (from, to) in edges {
+        graph
+            .entry(from.to_owned())
+            .or_default()
+            .insert(to.to_owned());
+    }
+    let ours: Vec<String> = ROOMS.iter().map(|r| r.package.to_owned()).collect();
+    assert_eq!(
+        complaints(&graph, &ours),
+        ["flow-sinks must not reach timely"]
+    );
+}
+
+#[test]
+fn the_graph_leaves_tests_dependencies_out() {
+    let dependency = |id: &str, kind: Value| json!({"pkg": id, "dep_kinds": [{"kind": kind}]});
+    let package = |id: &str| json!({"id": id, "name": format!("name-{id}"), "version": "1.0.0"});
+    let metadata = json!({
+        "packages": [package("a"), package("b"), package("c"), package("d")],
+        "resolve": {"nodes": [{"id": "a", "deps": [
+            dependency("b", Value::Null), dependency("c", json!("dev")), dependency("d", json!("build")),
+        ]}]},
+    });
+    let expected = BTreeSet::from(["name-b".to_owned(), "name-d".to_owned()]);
+    assert_eq!(graph(&metadata)["name-a"], expected);
+}
+
+#[test]
+fn abomonation_is_nowhere() {
+    let lock = file("Cargo.lock").text;
+    assert!(
+        lock.contains("name = \"timely\""),
+        "Cargo.lock is not read right"
+    );
+    assert_none("no-abomonation", &banned(&lock));
+    assert_eq!(
+        banned("[[package]]\nname = \"abomonation_derive\"\n").len(),
+        1
+    );
+}
+
+#[test]
+fn timely_and_differential_are_pinned() {
+    assert_none("pinned-dataflow", &unpinned(&file("Cargo.toml").text));
+    assert_eq!(
+        unpinned("timely = { version = \"0.32.0\" }\ntimely = \"=0.32.0\"\n").len(),
+        1
+    );
+}
+
+#[test]
+fn unsafe_is_forbidden_in_every_crate() {
+    let root = file("Cargo.toml").text;
+    assert!(
+        root.contains("\nunsafe_code = \"forbid\"\n"),
+        "Cargo.toml no longer forbids unsafe code"
+    );
+    let manifests: Vec<(String, String)> = metadata()["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|p| p["source"].is_null())
+        .map(|p| p["manifest_path"].as_str().unwrap().to_owned())
+        .map(|path| (path.clone(), file(&path).text))
+        .collect();
+    assert!(manifests.len() >= ROOMS.len());
+    assert_none("no-unsafe", &without_lints(&manifests));
+    let bad = (
+        "bad/Cargo.toml".to_owned(),
+        "[package]\nname = \"bad\"\n".to_owned(),
+    );
+    assert_eq!(without_lints(&[bad]).len(), 1);
+}
+
+/// Every breach of `ROOMS`; `ours` are the packages of the workspace.
+fn complaints(graph: &Graph, ours: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for package in ours.iter().filter(|p| !TOP.contains(&p.as_str())) {
+        let Some(room) = ROOMS.iter().find(|r| r.package == package) else {
+            found.push(format!("{package} is in no line of ROOMS"));
+            continue;
+        };
+        let direct = graph.get(package).cloned().unwrap_or_default();
+        let not_allowed = |d: &&String| ours.contains(d) && !room.may_use.contains(&d.as_str());
+        found.extend(
+            direct
+                .iter()
+                .filter(not_allowed)
+                .map(|d| format!("{package} must not use {d}")),
+        );
+        let reached = closure(graph, package);
+        let seen = room.unreachable.iter().filter(|u| reached.contains(**u));
+        found.extend(seen.map(|u| format!("{package} must not reach {u}")));
+    }
+    found
+}
+
+fn closure(graph: &Graph, package: &str) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
+    let mut next = vec![package.to_owned()];
+    while let Some(p) = next.pop() {
+        for d in graph.get(&p).into_iter().flatten() {
+            if reached.insert(d.clone()) {
+                next.push(d.clone());
+            }
+        }
+    }
+    reached
+}
+
+/// Normal and build dependencies, by name.
+fn graph(metadata: &Value) -> Graph {
+    let packages = metadata["packages"].as_array().unwrap();
+    let names: BTreeMap<&str, &str> = packages
+        .iter()
+        .map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap()))
+        .collect();
+    let mut graph = Graph::new();
+    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
+        let uses = node["deps"].as_array().unwrap().iter().filter(|d| {
+            d["dep_kinds"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|k| k["kind"].as_str() != Some("dev"))
+        });
+        let uses = uses.map(|d| names[d["pkg"].as_str().unwrap()].to_owned());
+        graph
+            .entry(names[node["id"].as_str().unwrap()].to_owned())
+            .or_default()
+            .extend(uses);
+    }
+    graph
+}
+
+fn ours(metadata: &Value) -> Vec<String> {
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages
+        .filter(|p| p["source"].is_null())
+        .map(|p| p["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn banned(lock: &str) -> Vec<String> {
+    lock.lines()
+        .filter(|l| l.starts_with("name = \"abomonation"))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn unpinned(manifest: &str) -> Vec<String> {
+    let line = |l: &&str| l.starts_with("timely =") || l.starts_with("differential-dataflow =");
+    manifest
+        .lines()
+        .filter(line)
+        .filter(|l| !l.contains("\"=0."))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn without_lints(manifests: &[(String, String)]) -> Vec<String> {
+    let bad = manifests
+        .iter()
+        .filter(|(_, text)| !text.contains("\n[lints]\nworkspace = true\n"));
+    bad.map(|(path, _)| format!("{path}: lacks [lints] workspace = true"))
+        .collect()
+}

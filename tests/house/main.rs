@@ -1,0 +1,37 @@
+//! The house's rules as tests: the crate graph, the form of files, what the documents promise.
+//!
+//! A rule that only good will keeps is broken by the third newcomer. Each rule here is a function from what it
+//! looks at to a list of complaints; one test feeds it the tree, and its negative control feeds it a bad example.
+//!
+//! Law: `ARCHITECTURE.md` names exactly the invariants that are checked here (`documents::invariants_are_named`).
+
+mod documents;
+mod files;
+mod graph;
+mod tree;
+
+/// Every invariant that a test here checks, by the tag under which `ARCHITECTURE.md` states it.
+const INVARIANTS: [&str; 13] = [
+    "proto-alone",
+    "topic-alone",
+    "tables-alone",
+    "state-alone",
+    "ingest-graph",
+    "dataflow-graph",
+    "sinks-graph",
+    "no-unsafe",
+    "no-abomonation",
+    "pinned-dataflow",
+    "time-is-an-argument",
+    "small-files",
+    "said-first",
+];
+
+/// Fails with every complaint on its own line.
+fn assert_none(rule: &str, complaints: &[String]) {
+    assert!(
+        complaints.is_empty(),
+        "{rule}:\n  {}",
+        complaints.join("\n  ")
+    );
+}
