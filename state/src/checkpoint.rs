@@ -73,7 +73,8 @@ pub struct SlotCounts {
     pub too_late: u64,
     /// Refused: bytes or packets times rate above 2^50.
     pub implausible: u64,
-    /// Number of the checkpoint in which the counts last changed.
+    /// Number of the checkpoint in which the counts last changed. Sinks write the slot's row again if it is above
+    /// their cursor; completion and retirement they see by `complete` and R.
     pub changed: u64,
 }
 
