@@ -44,3 +44,19 @@ impl Acks {
             .unwrap_or(u64::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slowest_sink_decides_and_nothing_goes_back() {
+        let acks = Acks::new(2);
+        acks.acknowledge(0, 5);
+        assert_eq!((acks.lowest(), acks.of(0), acks.of(1)), (0, 5, 0));
+        acks.acknowledge(1, 3);
+        acks.acknowledge(0, 2);
+        assert_eq!((acks.lowest(), acks.of(0), acks.of(9)), (3, 5, 0));
+        assert_eq!(Acks::new(0).lowest(), u64::MAX);
+    }
+}

@@ -105,3 +105,54 @@ impl Published {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbered(number: u64) -> Arc<Checkpoint> {
+        Arc::new(Checkpoint {
+            number,
+            attempt: 1,
+            job: String::new(),
+            config: Default::default(),
+            cut: Default::default(),
+            watermark_ns: i64::MIN,
+            timeline: Default::default(),
+            complete: Default::default(),
+            slots: Default::default(),
+            partial: Vec::new(),
+            segments: Default::default(),
+        })
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_waiter_wakes_for_what_is_above_its_number_only() {
+        let published = Published::new();
+        assert!(published.wait_beyond(0, Duration::ZERO).is_none());
+        published.publish(numbered(3));
+        published.publish(numbered(2));
+        assert_eq!(published.newest().unwrap().number, 3);
+        assert_eq!(published.wait_beyond(2, LONG).unwrap().number, 3);
+        let waiter = Arc::clone(&published);
+        let thread = std::thread::spawn(move || waiter.wait_beyond(3, LONG).map(|c| c.number));
+        published.publish(numbered(5));
+        assert_eq!(thread.join().unwrap(), Some(5));
+    }
+
+    #[test]
+    fn the_end_wakes_every_waiter_and_the_newest_stays() {
+        let published = Published::new();
+        published.publish(numbered(1));
+        let waiter = Arc::clone(&published);
+        let thread = std::thread::spawn(move || waiter.wait_beyond(1, LONG).is_none());
+        published.close();
+        assert!(thread.join().unwrap() && published.is_closed());
+        assert_eq!(published.wait_beyond(0, LONG).unwrap().number, 1);
+        assert!(!published.wait_abandoned(Duration::ZERO));
+        published.abandon();
+        assert!(published.wait_abandoned(LONG));
+    }
+}

@@ -1,0 +1,100 @@
+//! Files written by release 0.1 are read for ever, and a newer version is refused by its number.
+//!
+//! `FLOW_PIPELINE_BLESS=1` writes the golden files; that is right only together with a new format version.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use flow_state::{StateDir, StateError, decode_checkpoint, encode_checkpoint};
+use support::{checkpoint, name, records};
+
+fn golden(file: &str, written: &[u8]) -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
+    if std::env::var_os("FLOW_PIPELINE_BLESS").is_some() {
+        fs::write(&path, written).unwrap();
+    }
+    fs::read(&path).unwrap()
+}
+
+#[test]
+fn checkpoint_version_1() {
+    let path = Path::new("golden");
+    let expected = checkpoint(5, 77, &[4, 5]);
+    let written = encode_checkpoint(&expected, path).unwrap();
+    let mut file = golden("checkpoint-v1", &written);
+    assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
+    assert_eq!(
+        written, file,
+        "what this release writes is version 1 byte for byte"
+    );
+    set_version(&mut file, 20..24, 8..20, 24);
+    assert!(matches!(
+        decode_checkpoint(&file, path),
+        Err(StateError::Newer {
+            found: 2,
+            known: 1,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn segment_version_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::open(folder.path()).unwrap();
+    state.write_segment(name(1, 7), &records(1)).unwrap();
+    let path = folder
+        .path()
+        .join("segments/00000000000000000001-0000000000000007-0000000000");
+    let written = fs::read(&path).unwrap();
+    let mut file = golden("segment-v1", &written);
+    assert_eq!(
+        written, file,
+        "what this release writes is version 1 byte for byte"
+    );
+    fs::write(&path, &file).unwrap();
+    assert_eq!(
+        state
+            .read_segment::<[u64; 9]>(name(1, 7))
+            .unwrap()
+            .records(),
+        records(1).concat()
+    );
+    let index_end = 32 + 3 * 16;
+    file[8] = 2;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&file[..28]);
+    hasher.update(&file[32..index_end]);
+    file[28..32].copy_from_slice(&hasher.finalize().to_le_bytes());
+    fs::write(&path, &file).unwrap();
+    let result = state.read_segment::<[u64; 9]>(name(1, 7));
+    assert!(
+        matches!(
+            result,
+            Err(StateError::Newer {
+                found: 2,
+                known: 1,
+                ..
+            })
+        ),
+        "{result:?}"
+    );
+}
+
+/// Makes a checkpoint file one of version 2, with the checksum that goes with it.
+fn set_version(
+    file: &mut [u8],
+    crc: std::ops::Range<usize>,
+    checked: std::ops::Range<usize>,
+    body: usize,
+) {
+    file[8] = 2;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&file[checked]);
+    hasher.update(&file[body..]);
+    file[crc].copy_from_slice(&hasher.finalize().to_le_bytes());
+}
