@@ -1,5 +1,8 @@
 //! Who wins a checkpoint, who holds the directory, and what may be deleted.
 
+// Clippy takes only the functions marked as tests for tests, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,8 @@
 //! Files cut at every byte and flipped at every bit: an error or the last whole checkpoint, never wrong content.
 
+// Clippy takes only the functions marked as tests for tests, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;

@@ -2,6 +2,9 @@
 //!
 //! `FLOW_PIPELINE_BLESS=1` writes the golden files; that is right only together with a new format version.
 
+// Clippy takes only the functions marked as tests for tests, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::fs;

@@ -1,5 +1,8 @@
 //! A process that writes checkpoints is killed at random moments: what it was told is durable is there, whole.
 
+// Clippy takes only the functions marked as tests for tests, not their helpers.
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
