@@ -26,6 +26,22 @@ fn invariants_are_named() {
 }
 
 #[test]
+fn every_invariant_is_checked_somewhere() {
+    let here = files()
+        .into_iter()
+        .filter(|f| f.path.starts_with("tests/house/"));
+    let tests: String = here
+        .filter(|f| !f.path.ends_with("main.rs"))
+        .map(|f| f.text)
+        .collect();
+    let idle: Vec<&str> = INVARIANTS
+        .into_iter()
+        .filter(|tag| !tests.contains(&format!("\"{tag}\"")))
+        .collect();
+    assert!(idle.is_empty(), "listed, and asserted nowhere: {idle:?}");
+}
+
+#[test]
 fn every_decision_is_listed() {
     let index = file("docs/adr/README.md").text;
     let names: Vec<String> = files()
@@ -34,7 +50,7 @@ fn every_decision_is_listed() {
         .filter(|name| name != "README.md")
         .collect();
     assert!(names.len() >= 3, "{names:?}");
-    assert_none("decisions", &unlisted(&index, &names));
+    assert_none("decisions-listed", &unlisted(&index, &names));
     assert_eq!(
         unlisted(
             "0001-a.md",
@@ -51,7 +67,7 @@ fn every_link_leads_somewhere() {
         .filter(|f| f.path.ends_with(".md"))
         .collect();
     let found: Vec<String> = documents.iter().flat_map(dead_links).collect();
-    assert_none("links", &found);
+    assert_none("links-lead", &found);
     let example = File::example(
         "docs/x.md",
         "[a](gone.md) [b](../README.md#status) [c](https://example.org)",
@@ -66,7 +82,7 @@ fn commands_of_the_readme_exist() {
         used.iter().any(|(c, _)| c == "demo"),
         "the README does not show the demo: {used:?}"
     );
-    assert_none("commands", &unknown(&used));
+    assert_none("commands-exist", &unknown(&used));
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn every_module_says_first_what_it_is() {
 
 #[test]
 fn nothing_is_left_for_later() {
-    everywhere("promises", promises, &rust_files());
+    everywhere("no-promises", promises, &rust_files());
     control(
         promises,
         "a.rs",
@@ -72,7 +72,7 @@ fn nothing_is_left_for_later() {
 
 #[test]
 fn no_path_of_the_builders_machine_is_left() {
-    everywhere("paths", machine_paths, &files());
+    everywhere("no-machine-paths", machine_paths, &files());
     control(
         machine_paths,
         "a.md",
@@ -83,7 +83,7 @@ fn no_path_of_the_builders_machine_is_left() {
 
 #[test]
 fn no_name_is_a_catch_all() {
-    everywhere("names", catch_all, &rust_files());
+    everywhere("no-catch-all", catch_all, &rust_files());
     control(|f| catch_all(f), "src/utils.rs", "", "");
     assert_eq!(
         catch_all(&File::example("tests/common/mod.rs", "")).len(),
@@ -94,7 +94,7 @@ fn no_name_is_a_catch_all() {
 
 #[test]
 fn a_lint_is_switched_off_only_with_a_reason() {
-    everywhere("reasons", silent_allow, &rust_files());
+    everywhere("lint-reasons", silent_allow, &rust_files());
     let bare = format!("#[{}(dead_code)]\nfn f() {{}}\n", "allow");
     control(
         silent_allow,
