@@ -12,8 +12,13 @@ const MOST_LINES: usize = 600;
 const MEDIAN_LINES: usize = 140;
 
 /// Sources in which time and chance are arguments (law 10): decoders, operators, tables, stores.
-const CLOCKLESS: [&str; 5] =
-    ["proto/src/", "ingest/src/wire/", "tables/src/", "dataflow/src/", "sinks/src/"];
+const CLOCKLESS: [&str; 5] = [
+    "proto/src/",
+    "ingest/src/wire/",
+    "tables/src/",
+    "dataflow/src/",
+    "sinks/src/",
+];
 
 type Rule = fn(&File) -> Vec<String>;
 
@@ -103,7 +108,10 @@ fn a_lint_is_switched_off_only_with_a_reason() {
 fn time_is_an_argument() {
     let files = rust_files();
     for folder in CLOCKLESS {
-        assert!(files.iter().any(|f| f.path.starts_with(folder)), "{folder} is gone");
+        assert!(
+            files.iter().any(|f| f.path.starts_with(folder)),
+            "{folder} is gone"
+        );
     }
     everywhere("time-is-an-argument", clocks, &files);
     let read = "let now = SystemTime::now();\n";
