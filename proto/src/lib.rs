@@ -2,11 +2,22 @@
 //!
 //! Room law: knows nothing of our other crates, does no I/O and has no clock.
 
+mod core;
+mod decode;
+mod dialect;
+mod encode;
 pub mod fields;
 mod flow;
+mod framing;
+mod json;
 mod row;
 mod value;
+mod wire;
 
+pub use crate::core::FlowCore;
+pub use dialect::Dialect;
 pub use flow::Flow;
+pub use framing::{Framing, FramingError, Messages, PACK_HEADER, PackBuilder, messages};
 pub use row::{Rollup, RowRecord, Sums, country_code, country_number};
 pub use value::{Addr, FlowType, List, Mac};
+pub use wire::DecodeError;

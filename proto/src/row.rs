@@ -3,6 +3,7 @@
 //! Law: sums only ever grow by whole flows; a row's record holds absolute totals, never increments.
 
 use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
 
 /// A rollup: which three 32-bit values of a flow form the key of its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +41,7 @@ impl Rollup {
 }
 
 /// What is summed for each key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
 #[repr(C)]
 pub struct Sums {
     /// Bytes as sent.
@@ -59,8 +60,14 @@ pub struct Sums {
 
 impl Sums {
     /// Names of the sums' columns, in the order of the fields.
-    pub const COLUMNS: [&'static str; 6] =
-        ["bytes", "packets", "flows", "scaled_bytes", "scaled_packets", "unknown_rate_flows"];
+    pub const COLUMNS: [&'static str; 6] = [
+        "bytes",
+        "packets",
+        "flows",
+        "scaled_bytes",
+        "scaled_packets",
+        "unknown_rate_flows",
+    ];
 
     /// The sums in the order of `COLUMNS`.
     pub fn values(&self) -> [u64; 6] {
@@ -79,7 +86,7 @@ impl Sums {
 }
 
 /// One row of one slot in memory and in segments: 72 bytes, no padding.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
 #[repr(C)]
 pub struct RowRecord {
     /// Start of the slot: seconds since 1970, UTC.
@@ -105,5 +112,9 @@ pub fn country_number(code: &str) -> u32 {
 /// The two letters of a country's number; empty for 0.
 pub fn country_code(number: u32) -> String {
     let letter = |n: u32| char::from(u8::try_from(n & 0xff).unwrap_or(b'?'));
-    if number == 0 { String::new() } else { [letter(number >> 8), letter(number)].iter().collect() }
+    if number == 0 {
+        String::new()
+    } else {
+        [letter(number >> 8), letter(number)].iter().collect()
+    }
 }

@@ -6,7 +6,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An IP address as 16 bytes, IPv4 mapped into `::ffff:0:0/96`; all zero: absent.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, bytemuck::Pod, bytemuck::Zeroable)]
+#[derive(
+    Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, bytemuck::Pod, bytemuck::Zeroable,
+)]
 #[repr(transparent)]
 pub struct Addr(pub [u8; 16]);
 
@@ -25,7 +27,9 @@ impl Addr {
 
     /// An IPv4 address.
     pub const fn v4(b: [u8; 4]) -> Addr {
-        Addr([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, b[0], b[1], b[2], b[3]])
+        Addr([
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, b[0], b[1], b[2], b[3],
+        ])
     }
 
     /// The four bytes of an IPv4 address.
@@ -90,7 +94,10 @@ pub struct List<const N: usize> {
 
 impl<const N: usize> Default for List<N> {
     fn default() -> Self {
-        List { length: 0, items: [0; N] }
+        List {
+            length: 0,
+            items: [0; N],
+        }
     }
 }
 

@@ -1,0 +1,112 @@
+//! A flow as one JSON object with goflow2's field names, generated from the field table.
+//!
+//! Zero and absent values are left out; times are ns since 1970.
+
+use std::fmt::Write;
+
+use crate::Flow;
+use crate::value::{Addr, FlowType, List, Mac};
+
+/// A kind of field as JSON; `None` if it is absent.
+trait Json {
+    fn json(&self, out: &mut String) -> bool;
+}
+
+/// Writing to a `String` does not fail.
+fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
+    _ = out.write_fmt(text);
+}
+
+impl Json for u64 {
+    fn json(&self, out: &mut String) -> bool {
+        if *self != 0 {
+            put(out, format_args!("{self}"));
+        }
+        *self != 0
+    }
+}
+
+impl Json for u32 {
+    fn json(&self, out: &mut String) -> bool {
+        u64::from(*self).json(out)
+    }
+}
+
+impl Json for bool {
+    fn json(&self, out: &mut String) -> bool {
+        if *self {
+            out.push_str("true");
+        }
+        *self
+    }
+}
+
+impl Json for Mac {
+    fn json(&self, out: &mut String) -> bool {
+        let [_, _, a, b, c, d, e, f] = self.0.to_be_bytes();
+        if self.0 != 0 {
+            put(
+                out,
+                format_args!("\"{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}\""),
+            );
+        }
+        self.0 != 0
+    }
+}
+
+impl Json for FlowType {
+    fn json(&self, out: &mut String) -> bool {
+        put(out, format_args!("\"{}\"", self.name()));
+        true
+    }
+}
+
+impl Json for Addr {
+    fn json(&self, out: &mut String) -> bool {
+        if let Some(ip) = self.to_ip() {
+            put(out, format_args!("\"{ip}\""));
+        }
+        self.is_set()
+    }
+}
+
+impl<const N: usize> Json for List<N> {
+    fn json(&self, out: &mut String) -> bool {
+        if self.as_slice().is_empty() {
+            return false;
+        }
+        put(out, format_args!("{:?}", self.as_slice()));
+        true
+    }
+}
+
+/// Writes `"name":value,` unless the value is absent.
+fn field(name: &str, value: &impl Json, out: &mut String) {
+    let start = out.len();
+    put(out, format_args!("\"{name}\":"));
+    if value.json(out) {
+        out.push(',');
+    } else {
+        out.truncate(start);
+    }
+}
+
+macro_rules! flow_json {
+    ($($number:literal $name:ident: $kind:ty, $json:literal, $doc:literal;)*) => {
+        impl Flow {
+            /// Appends the flow as one JSON object, without a line end.
+            pub fn write_json(&self, out: &mut String) {
+                out.push('{');
+                $(field($json, &self.$name, out);)*
+                field("ip_flags", &self.ip_flags, out);
+                field("time_received_ns", &self.time_received_ns, out);
+                field("time_flow_start_ns", &self.time_flow_start_ns, out);
+                field("time_flow_end_ns", &self.time_flow_end_ns, out);
+                // The type is always there, so there is a comma to replace.
+                out.pop();
+                out.push('}');
+            }
+        }
+    };
+}
+crate::flow_fields!(flow_json);

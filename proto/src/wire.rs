@@ -1,0 +1,171 @@
+//! Protobuf's wire format as far as flow messages need it: varints, tags, skipping.
+//!
+//! Law: accepts what prost accepts and refuses what prost refuses, in fields that are skipped, too.
+
+/// Why a message can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A varint of more than 64 bits, or one that is cut.
+    #[error("a number is malformed")]
+    Varint,
+    /// A field number of 0, or a tag above 32 bits.
+    #[error("a tag is malformed")]
+    Tag,
+    /// A known field with the wire type of another kind, or a wire type that does not exist.
+    #[error("a field has the wrong type")]
+    WireType,
+    /// A length beyond the message's end.
+    #[error("a field runs past the end of its message")]
+    Truncated,
+    /// Groups nested deeper than any message of ours.
+    #[error("groups are nested too deeply")]
+    Nesting,
+    /// An address of neither 4 nor 16 bytes.
+    #[error("an address is neither 4 nor 16 bytes long")]
+    Address,
+}
+
+/// Bytes that are read from the front.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    pub(crate) rest: &'a [u8],
+}
+
+/// A field's wire type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WireType {
+    Varint,
+    Fixed64,
+    Bytes,
+    GroupStart,
+    GroupEnd,
+    Fixed32,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Cursor<'a> {
+        Cursor { rest: bytes }
+    }
+
+    #[inline]
+    pub(crate) fn varint(&mut self) -> Result<u64, DecodeError> {
+        match self.rest {
+            [first, rest @ ..] if *first < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*first))
+            }
+            [first, second, rest @ ..] if *second < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*first & 0x7f) | u64::from(*second) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
+        let mut value = 0u64;
+        for (at, byte) in self.rest.iter().take(10).enumerate() {
+            if at == 9 && *byte > 1 {
+                return Err(DecodeError::Varint);
+            }
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if *byte < 0x80 {
+                self.rest = self.rest.get(at + 1..).unwrap_or(&[]);
+                return Ok(value);
+            }
+        }
+        Err(DecodeError::Varint)
+    }
+
+    /// Field number and wire type; `None` at the end.
+    #[inline]
+    pub(crate) fn tag(&mut self) -> Result<Option<(u32, WireType)>, DecodeError> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let tag = u32::try_from(self.varint()?).map_err(|_| DecodeError::Tag)?;
+        let kind = match tag & 7 {
+            0 => WireType::Varint,
+            1 => WireType::Fixed64,
+            2 => WireType::Bytes,
+            3 => WireType::GroupStart,
+            4 => WireType::GroupEnd,
+            5 => WireType::Fixed32,
+            _ => return Err(DecodeError::WireType),
+        };
+        if tag >> 3 == 0 {
+            Err(DecodeError::Tag)
+        } else {
+            Ok(Some((tag >> 3, kind)))
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
+        let length = usize::try_from(self.varint()?).map_err(|_| DecodeError::Truncated)?;
+        let (bytes, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(DecodeError::Truncated)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    fn fixed(&mut self, length: usize) -> Result<(), DecodeError> {
+        self.rest = self.rest.get(length..).ok_or(DecodeError::Truncated)?;
+        Ok(())
+    }
+
+    /// Steps over a field's value.
+    pub(crate) fn skip(&mut self, number: u32, kind: WireType) -> Result<(), DecodeError> {
+        self.skip_nested(number, kind, 100)
+    }
+
+    fn skip_nested(&mut self, number: u32, kind: WireType, depth: u32) -> Result<(), DecodeError> {
+        // prost's limit is counted the same way: the outermost group is at depth 100.
+        let depth = depth.checked_sub(1).ok_or(DecodeError::Nesting)?;
+        match kind {
+            WireType::Varint => self.varint().map(drop),
+            WireType::Fixed64 => self.fixed(8),
+            WireType::Fixed32 => self.fixed(4),
+            WireType::Bytes => self.bytes().map(drop),
+            WireType::GroupEnd => Err(DecodeError::WireType),
+            WireType::GroupStart => loop {
+                match self.tag()? {
+                    None => return Err(DecodeError::Truncated),
+                    Some((n, WireType::GroupEnd)) if n == number => return Ok(()),
+                    Some((_, WireType::GroupEnd)) => return Err(DecodeError::WireType),
+                    Some((n, kind)) => self.skip_nested(n, kind, depth)?,
+                }
+            },
+        }
+    }
+}
+
+/// Appends a varint.
+#[inline]
+pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        // Seven bits and the mark that more follow.
+        out.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Appends a varint field unless it is zero, which proto3 leaves out.
+#[inline]
+pub(crate) fn put_varint_field(number: u32, value: u64, out: &mut Vec<u8>) {
+    if value != 0 {
+        put_varint(u64::from(number) << 3, out);
+        put_varint(value, out);
+    }
+}
+
+/// Appends a field of bytes.
+#[inline]
+pub(crate) fn put_bytes_field(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
+    put_varint(u64::from(number) << 3 | 2, out);
+    put_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
+}
