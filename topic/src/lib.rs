@@ -7,7 +7,15 @@
 //! timestamp and bytes until retention removes it; offsets of a partition grow in the order of appending.
 //! Room law: knows nothing of flows.
 
+pub mod conformance;
+pub mod embedded;
+pub mod metrics;
+pub mod url;
+
 use std::fmt;
+
+pub use embedded::{Context, EmbeddedTopic, Options, Retention};
+pub use metrics::Metrics;
 
 /// Who sets a record's timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +166,40 @@ pub enum TopicError {
         /// The limit.
         limit_bytes: usize,
     },
+    /// A header whose name (255 bytes) or value (65535 bytes) is too long.
+    #[error("{url}: a header's name is above 255 bytes, or its value above 65535")]
+    BadHeader {
+        /// The topic's URL.
+        url: String,
+    },
+    /// A topic is there already.
+    #[error("{url}: this topic exists already")]
+    Exists {
+        /// The topic's URL.
+        url: String,
+    },
+    /// A topic cannot be made or changed like this.
+    #[error("{url}: {what}")]
+    BadOptions {
+        /// The topic's URL.
+        url: String,
+        /// What cannot be, and what can.
+        what: String,
+    },
+    /// The writer has failed before, so that nobody knows what of it reached the disk.
+    #[error("{url}: an earlier write failed; open the topic for writing anew")]
+    Failed {
+        /// The topic's URL.
+        url: String,
+    },
+    /// No topic is known by such a URL.
+    #[error("{url}: topics are given as {known}")]
+    UnknownScheme {
+        /// What was given.
+        url: String,
+        /// The forms there are.
+        known: &'static str,
+    },
     /// The file system.
     #[error("{what}: {source}")]
     Io {
@@ -175,7 +217,9 @@ pub struct Headers<'a>(pub &'a [u8]);
 impl<'a> Headers<'a> {
     /// The value of the first header of this name.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        self.iter().find(|(n, _)| *n == name.as_bytes()).map(|(_, v)| v)
+        self.iter()
+            .find(|(n, _)| *n == name.as_bytes())
+            .map(|(_, v)| v)
     }
 
     /// All of them; ends at the first that is cut short.

@@ -1,0 +1,103 @@
+//! From a URL to a topic.
+//!
+//! Why one place: every command takes `--topic URL` and must know the same schemes and say the same when it
+//! does not. Law: an unknown scheme is refused by naming those there are.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::embedded::{Context, EmbeddedTopic, Options};
+use crate::{Topic, TopicError};
+
+/// The forms of a topic's URL.
+const KNOWN: &str = "dir:///absolute/path or dir://relative/path";
+
+/// Opens the topic that `url` names; with `create`, makes it if it is missing.
+///
+/// # Errors
+/// `UnknownScheme` if it is no topic's URL, `Missing` if nothing is there and `create` is `None`.
+pub fn open(url: &str, create: Option<Options>) -> Result<Arc<dyn Topic>, TopicError> {
+    open_with(url, create, Context::default())
+}
+
+/// As `open`, with a clock and counters from outside.
+///
+/// # Errors
+/// As `open`.
+pub fn open_with(
+    url: &str,
+    create: Option<Options>,
+    context: Context,
+) -> Result<Arc<dyn Topic>, TopicError> {
+    let path = directory(url)?;
+    let topic = match create {
+        Some(options) => EmbeddedTopic::open_or_create(path, options, context)?,
+        None => EmbeddedTopic::open_with(path, context)?,
+    };
+    Ok(Arc::new(topic))
+}
+
+/// The directory of a `dir://` URL. What follows is a path as it is: nothing in it is decoded.
+pub fn directory(url: &str) -> Result<&Path, TopicError> {
+    match url.strip_prefix("dir://") {
+        Some(path) if !path.is_empty() => Ok(Path::new(path)),
+        _ => Err(TopicError::UnknownScheme {
+            url: url.to_owned(),
+            known: KNOWN,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_what_follows_the_scheme() {
+        for (url, path) in [
+            ("dir:///var/lib/flows", "/var/lib/flows"),
+            ("dir://data/flows", "data/flows"),
+            ("dir://./a b%20c", "./a b%20c"),
+        ] {
+            assert_eq!(directory(url).unwrap(), Path::new(path));
+        }
+    }
+
+    #[test]
+    fn an_unknown_scheme_names_those_there_are() {
+        for url in [
+            "",
+            "flows",
+            "/var/flows",
+            "dir://",
+            "dir:/x",
+            "nats://x/y",
+            "DIR:///x",
+        ] {
+            let error = open(url, None).unwrap_err();
+            assert!(matches!(error, TopicError::UnknownScheme { .. }), "{error}");
+            assert_eq!(
+                error.to_string(),
+                format!("{url}: topics are given as {KNOWN}")
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_topic_is_made_only_if_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("dir://{}", folder.path().join("a/b").display());
+        assert!(matches!(
+            open(&url, None).unwrap_err(),
+            TopicError::Missing { .. }
+        ));
+        assert_eq!(
+            open(&url, Some(Options::default()))
+                .unwrap()
+                .partitions()
+                .unwrap(),
+            4
+        );
+        assert_eq!(open(&url, None).unwrap().url(), url);
+    }
+}
