@@ -1,2 +1,32 @@
-//! flow-pipeline.
-fn main() {}
+//! flow-pipeline: from flow datagrams to exact 5-minute rows, in one binary.
+//!
+//! Wiring only: the rooms do the work, this crate reads the command line and connects them.
+//! Law: the panic hook is set before anything else, since a panicking worker would leave the others hanging.
+
+mod cli;
+mod decode;
+mod failure;
+mod panic;
+mod settings;
+mod telemetry;
+mod units;
+
+use std::process::ExitCode;
+
+use cli::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    panic::install();
+    match settings::parse::<Cli>(std::env::args_os(), std::env::vars_os()).and_then(dispatch) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    telemetry::init(&cli.log)?;
+    match cli.command {
+        Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
+    }
+}

@@ -1,0 +1,28 @@
+//! The panic hook: says where, then ends the whole process with the exit code for a bug.
+//!
+//! We do not build with `panic = "abort"`, since tests would then compile every dependency a second time. But a
+//! thread that dies quietly leaves the others waiting for it for ever (a timely worker above all).
+//! Law: after a panic in any thread the process ends with exit code 70, and names the thread or operator.
+
+use std::io::Write;
+
+use crate::failure::Exit;
+
+/// Sets the hook. Must come first in `main`.
+pub(crate) fn install() {
+    std::panic::set_hook(Box::new(|info| {
+        let thread = std::thread::current();
+        let place = info
+            .location()
+            .map_or_else(String::new, |l| format!("{}:{}: ", l.file(), l.line()));
+        let what = info.payload_as_str().unwrap_or("no message");
+        // Standard error may be gone; there is nobody left to tell then.
+        let _ = writeln!(
+            std::io::stderr(),
+            "flow-pipeline: bug in thread {}: {place}{}\nhint: please report this line with what you ran",
+            thread.name().unwrap_or("without a name"),
+            what.replace('\n', " "),
+        );
+        std::process::exit(i32::from(Exit::Bug.code()));
+    }));
+}

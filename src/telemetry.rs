@@ -1,0 +1,29 @@
+//! Logs: to standard error, for people on a terminal, as JSON lines elsewhere.
+//!
+//! Standard output is for data. Law: nothing is logged per flow or per datagram; repeats are limited where they
+//! are logged.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::{Exit, Failure};
+
+/// Starts logging at `filter`: a level (`info`), or tracing's directives (`warn,flow_ingest=debug`).
+pub(crate) fn init(filter: &str) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(filter).map_err(|error| {
+        Failure::new(Exit::Usage, format!("--log {filter}: {error}"))
+            .hint("a level: error, warn, info, debug or trace")
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    if std::io::stderr().is_terminal() {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        builder.compact().with_ansi(colour).init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+    Ok(())
+}
