@@ -1,1 +1,49 @@
-//! Room sinks.
+//! Stores: each follows the checkpoints at its own pace and holds the rows of every complete slot.
+//!
+//! One trait for all stores, one follower that feeds it, one definition of the columns. Law 6: nothing that is not
+//! in a checkpoint reaches a store; rows are absolute totals with revisions, never increments.
+//! Room law: knows `flow-proto` and `flow-state`; never timely, never a topic.
+
+#![cfg_attr(
+    not(test),
+    deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+pub mod columns;
+mod delta;
+mod error;
+mod follower;
+mod metrics;
+mod segment_rows;
+mod slot_rows;
+pub mod sqlite;
+pub mod stdout;
+pub mod url;
+
+pub use delta::{Applied, Cursors, Delta, Row, Rows, SlotRow, SlotState};
+pub use error::{SinkError, SinkErrorKind};
+pub use follower::{Backoff, Follower, FollowerConfig, Step};
+pub use metrics::Metrics;
+pub use url::open;
+
+/// A store that can follow.
+///
+/// A transactional store applies a delta and moves its cursors in one transaction, and only if the stored cursors
+/// equal `delta.from`. One without transactions writes the rows first and its cursors after; writing a delta again is
+/// harmless, since the content of a revision never changes.
+pub trait Sink: Send {
+    /// Its URL without secrets, for messages and as the label of its metrics.
+    fn name(&self) -> &str;
+
+    /// What the store says it has: read at start and whenever the outcome of a delta is unknown.
+    ///
+    /// # Errors
+    /// `Retry` if the store cannot be reached now.
+    fn cursors(&mut self) -> Result<Cursors, SinkError>;
+
+    /// Writes a delta: rows, slots, cursors.
+    ///
+    /// # Errors
+    /// `Retry` if the store failed or the outcome is unknown; the follower then reads the cursors again.
+    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError>;
+}

@@ -1,0 +1,141 @@
+//! What the follower hands to a store: the difference between what it has and the newest checkpoint.
+//!
+//! Law 6: rows of complete slots only, absolute totals; the content of a revision is unique for ever.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use flow_proto::{Rollup, RowRecord};
+use flow_state::{SlotCounts, SlotSecs};
+
+use crate::SinkError;
+
+/// One row, as it is after the checkpoint that its revision names.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Its rollup.
+    pub rollup: Rollup,
+    /// Slot, key and totals.
+    pub record: &'a RowRecord,
+    /// Version of the tables that enriched every flow in it; 0: no tables.
+    pub table_version: u32,
+    /// `generation << 48 | checkpoint number`.
+    pub revision: u64,
+}
+
+impl Row<'_> {
+    /// Number of times its slot had been replaced as a whole.
+    pub fn generation(&self) -> u64 {
+        self.revision >> 48
+    }
+}
+
+/// Where a slot stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotState {
+    /// Flows are still coming; no rows in any store.
+    Open,
+    /// Its rows are written; late flows still correct them.
+    Complete,
+    /// Final.
+    Retired,
+    /// Not a slot: the flows refused because they were more than a day away from the clock.
+    Elsewhere,
+}
+
+impl SlotState {
+    /// As it stands in the column `state`.
+    pub fn name(self) -> &'static str {
+        match self {
+            SlotState::Open => "open",
+            SlotState::Complete => "complete",
+            SlotState::Retired => "retired",
+            SlotState::Elsewhere => "elsewhere",
+        }
+    }
+}
+
+/// One row of the table `slots`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotRow {
+    /// Its rollup.
+    pub rollup: Rollup,
+    /// Start of the slot, seconds since 1970; 0 for `elsewhere`.
+    pub slot_secs: SlotSecs,
+    /// Where it stands.
+    pub state: SlotState,
+    /// The job began within it.
+    pub partial: bool,
+    /// Number of times it has been replaced as a whole.
+    pub generation: u64,
+    /// Time (seconds since 1970) of this delta if it holds rows of the slot.
+    pub written_secs: Option<u64>,
+    /// Flows in rows and flows refused; `None`: final, and in the store already.
+    pub counts: Option<SlotCounts>,
+    /// Partitions of which a part of the slot is missing. A job that meets a gap stops, so there are none yet.
+    pub missing_partitions: Vec<u32>,
+    /// Watermark of the checkpoint, seconds since 1970; `None` before the first record.
+    pub complete_through_secs: Option<u64>,
+}
+
+/// Rows that can be walked through, as often as needed, without all being in memory.
+pub trait Rows: fmt::Debug {
+    /// Hands each row to `take`, in the order of checkpoints, then shards, then (rollup, slot, key). Of two rows with
+    /// one key the later one holds the newer totals.
+    ///
+    /// # Errors
+    /// The first error of `take`, or that of reading.
+    fn for_each(
+        &self,
+        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError>;
+}
+
+/// What a store that stands at `from` lacks to stand at `to`, for some shards.
+#[derive(Clone, Copy, Debug)]
+pub struct Delta<'a> {
+    /// Id of the job.
+    pub job: &'a str,
+    /// Where the store's cursors of these shards must stand.
+    pub from: u64,
+    /// Where they stand afterwards.
+    pub to: u64,
+    /// The shards that move.
+    pub shards: &'a [u16],
+    /// Rows of these shards.
+    pub rows: &'a dyn Rows,
+    /// Slots whose counts or state have changed; they travel with shard 0.
+    pub slots: &'a [SlotRow],
+    /// Slots that start at or below it are retired.
+    pub retired_through_secs: Option<SlotSecs>,
+    /// Watermark of `to`, seconds since 1970: what retention is measured from.
+    pub watermark_secs: Option<u64>,
+}
+
+/// What became of a delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Written, the cursors moved.
+    Done {
+        /// Rows handed to the store.
+        rows: u64,
+    },
+    /// Nothing written: a stored cursor is not `from`. Somebody else was here; it is read again.
+    CursorMoved,
+}
+
+/// What a store says it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursors {
+    /// Id of the job that wrote it; `None`: nobody has yet.
+    pub job: Option<String>,
+    /// Per shard the last checkpoint it holds; 0 for a shard that is not named.
+    pub by_shard: BTreeMap<u16, u64>,
+}
+
+impl Cursors {
+    /// The last checkpoint that it holds of a shard.
+    pub fn of(&self, shard: u16) -> u64 {
+        self.by_shard.get(&shard).copied().unwrap_or(0)
+    }
+}

@@ -1,0 +1,339 @@
+//! The follower: one plain thread for each store, which brings it to the newest checkpoint, at the store's own pace.
+//!
+//! It reads the store's cursors at start and whenever an outcome is unknown, takes from the *newest* checkpoint what
+//! the store lacks, and hands it over; a delta jumps over every checkpoint in between. Law 6: nothing that is not in
+//! a checkpoint reaches a store; a store that is down costs the others nothing, and disk, not memory; an unknown job
+//! id, or a cursor ahead of the state, is refused at start and ends a running job.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use flow_state::{Acks, Checkpoint, Published, StateDir};
+
+use crate::metrics::{Metrics, SinkMetrics, gauge};
+use crate::segment_rows::SegmentRows;
+use crate::{Applied, Cursors, Delta, Sink, SinkError, slot_rows};
+
+/// With nothing to do, how long a follower sleeps before it looks again by itself.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// Between tries: doubles from `first` to `most`.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// After the first failure.
+    pub first: Duration,
+    /// At most.
+    pub most: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Backoff {
+        Backoff {
+            first: Duration::from_millis(100),
+            most: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a follower is told.
+#[derive(Clone)]
+pub struct FollowerConfig {
+    /// Id of the job.
+    pub job: String,
+    /// Number of the checkpoint that the job restored; 0 if it begins. A store that is ahead of it belongs to
+    /// a later state than ours.
+    pub base: u64,
+    /// The shards that this process writes.
+    pub shards: Vec<u16>,
+    /// Window of all rollups. Seconds.
+    pub window_secs: u64,
+    /// Between tries.
+    pub backoff: Backoff,
+    /// The time for `first_written` and `last_written`: seconds since 1970.
+    pub now_secs: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+impl fmt::Debug for FollowerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FollowerConfig")
+            .field("job", &self.job)
+            .field("base", &self.base)
+            .field("shards", &self.shards.len())
+            .field("window_secs", &self.window_secs)
+            .field("backoff", &self.backoff)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one step has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The store stands at the newest checkpoint.
+    CaughtUp,
+    /// Some shards now stand at this checkpoint.
+    Applied(u64),
+    /// The cursors were read, or have to be read again.
+    Again,
+}
+
+/// Follows the checkpoints for one store.
+pub struct Follower {
+    sink: Box<dyn Sink>,
+    state: StateDir,
+    published: Arc<Published>,
+    acks: Arc<Acks>,
+    /// Its number in `acks`.
+    number: usize,
+    config: FollowerConfig,
+    metrics: SinkMetrics,
+    /// `None`: not known, to be read from the store.
+    cursors: Option<Cursors>,
+    /// The store was within `base` when first read.
+    admitted: bool,
+    /// Since when there is a checkpoint that the store lacks, seconds since 1970.
+    behind_since: Option<u64>,
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Follower")
+            .field("sink", &self.sink.name())
+            .field("cursors", &self.cursors)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Follower {
+    /// For the sink that has this number in `acks`. Metrics: see `with_metrics`.
+    pub fn new(
+        sink: Box<dyn Sink>,
+        state: StateDir,
+        published: Arc<Published>,
+        (acks, number): (Arc<Acks>, usize),
+        config: FollowerConfig,
+    ) -> Follower {
+        let metrics = Metrics::default().of(sink.name());
+        Follower {
+            sink,
+            state,
+            published,
+            acks,
+            number,
+            config,
+            metrics,
+            cursors: None,
+            admitted: false,
+            behind_since: None,
+        }
+    }
+
+    /// Counts into these metrics.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: &Metrics) -> Follower {
+        self.metrics = metrics.of(self.sink.name());
+        self
+    }
+
+    /// Name of its store.
+    pub fn sink_name(&self) -> &str {
+        self.sink.name()
+    }
+
+    /// Reads the store's cursors and refuses a store that does not belong to this job: call it before the job starts,
+    /// so that the refusal is the program's one line. A store that is down is let pass; `run` asks it again.
+    ///
+    /// # Errors
+    /// Whatever trying again does not help against.
+    pub fn admit(&mut self) -> Result<(), SinkError> {
+        match self.read_cursors() {
+            Err(error) if !error.is_retry() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Follows until `Published::close`, catches up with the newest checkpoint and returns; meant for a thread.
+    ///
+    /// # Errors
+    /// What trying again does not help against: the job must end. After `Published::abandon` the last `Retry`.
+    pub fn run(mut self) -> Result<(), SinkError> {
+        let mut backoff = self.config.backoff.first;
+        loop {
+            match self.step() {
+                Ok(Step::CaughtUp) => {
+                    let next = self.published.wait_beyond(self.lowest(), IDLE);
+                    if next.is_none() && self.published.is_closed() {
+                        return Ok(());
+                    }
+                }
+                Ok(Step::Applied(_) | Step::Again) => backoff = self.config.backoff.first,
+                Err(error) if error.is_retry() => {
+                    tracing::warn!(%error, retry_in_millis = backoff.as_millis(), "sink failed");
+                    self.metrics.retries.inc();
+                    if self.published.wait_abandoned(backoff) {
+                        return Err(error);
+                    }
+                    backoff = (backoff * 2).min(self.config.backoff.most);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// One step: read the cursors, or bring the shards that are furthest behind to the newest checkpoint.
+    ///
+    /// # Errors
+    /// As the sink's; after a `Retry` the next step reads the cursors again.
+    pub fn step(&mut self) -> Result<Step, SinkError> {
+        let Some(cursors) = &self.cursors else {
+            self.read_cursors()?;
+            return Ok(Step::Again);
+        };
+        let Some(newest) = self.published.newest() else {
+            return Ok(Step::CaughtUp);
+        };
+        let from = self.lowest();
+        let lagging = self
+            .config
+            .shards
+            .iter()
+            .copied()
+            .filter(|s| cursors.of(*s) == from);
+        let shards: Vec<u16> = lagging.collect();
+        self.observe(&newest, from);
+        if from >= newest.number {
+            return Ok(Step::CaughtUp);
+        }
+        let applied = self.apply(&newest, from, &shards);
+        match applied {
+            Ok(Applied::Done { rows }) => {
+                self.metrics.rows.inc_by(rows);
+                self.metrics.transactions.inc();
+                let moved = shards.iter().map(|shard| (*shard, newest.number));
+                self.cursors.get_or_insert_default().by_shard.extend(moved);
+                self.acknowledge();
+                self.observe(&newest, self.lowest());
+                Ok(Step::Applied(newest.number))
+            }
+            Ok(Applied::CursorMoved) => {
+                self.metrics.moved.inc();
+                self.cursors = None;
+                Ok(Step::Again)
+            }
+            Err(error) => {
+                self.cursors = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Lowest cursor of this process's shards; 0 while they are unknown.
+    fn lowest(&self) -> u64 {
+        let Some(cursors) = &self.cursors else {
+            return 0;
+        };
+        self.config
+            .shards
+            .iter()
+            .map(|shard| cursors.of(*shard))
+            .min()
+            .unwrap_or(0)
+    }
+
+    fn acknowledge(&self) {
+        self.acks.acknowledge(self.number, self.lowest());
+    }
+
+    fn observe(&mut self, newest: &Checkpoint, lowest: u64) {
+        let lag = newest.number.saturating_sub(lowest);
+        let now = (self.config.now_secs)();
+        let since = if lag == 0 {
+            None
+        } else {
+            Some(self.behind_since.unwrap_or(now))
+        };
+        self.behind_since = since;
+        self.metrics.cursor.set(gauge(lowest));
+        self.metrics.lag.set(gauge(lag));
+        self.metrics
+            .age
+            .set(gauge(since.map_or(0, |since| now.saturating_sub(since))));
+    }
+
+    fn apply(
+        &mut self,
+        newest: &Checkpoint,
+        from: u64,
+        shards: &[u16],
+    ) -> Result<Applied, SinkError> {
+        let rows = SegmentRows::new(&self.state, newest, from, shards);
+        let slots = if shards.contains(&0) {
+            let now = (self.config.now_secs)();
+            slot_rows::changed(newest, from, &rows.groups(), self.config.window_secs, now)
+        } else {
+            Vec::new()
+        };
+        let delta = Delta {
+            job: &self.config.job,
+            from,
+            to: newest.number,
+            shards,
+            rows: &rows,
+            slots: &slots,
+            retired_through_secs: slot_rows::retired_through(newest, self.config.window_secs),
+            watermark_secs: slot_rows::watermark_secs(newest),
+        };
+        let began = Instant::now();
+        let applied = self.sink.apply(&delta);
+        self.metrics.seconds.inc_by(began.elapsed().as_secs_f64());
+        let moved_on = || {
+            self.published
+                .newest()
+                .is_some_and(|n| n.number > newest.number)
+        };
+        match applied {
+            // The job has published a newer checkpoint meanwhile and let go of a file of this one.
+            Err(_) if rows.outrun() && moved_on() => Ok(Applied::CursorMoved),
+            other => other,
+        }
+    }
+
+    /// Reads the cursors and compares them with what this job can have written.
+    fn read_cursors(&mut self) -> Result<(), SinkError> {
+        let cursors = self.sink.cursors()?;
+        let name = self.sink.name();
+        if let Some(job) = cursors.job.as_ref().filter(|job| **job != self.config.job) {
+            return Err(SinkError::refused(format!(
+                "sink {name}: written by job {job}, the state directory belongs to job {}; give it the state \
+                 directory of that job, or a new database",
+                self.config.job
+            )));
+        }
+        let newest = self
+            .published
+            .newest()
+            .map_or(0, |checkpoint| checkpoint.number);
+        let bound = if self.admitted {
+            newest.max(self.config.base)
+        } else {
+            self.config.base
+        };
+        let ahead = self
+            .config
+            .shards
+            .iter()
+            .map(|shard| cursors.of(*shard))
+            .max()
+            .unwrap_or(0);
+        if ahead > bound {
+            return Err(SinkError::refused(format!(
+                "sink {name}: holds checkpoint {ahead}, the state directory only {bound}; the state is an older copy: \
+                 restore the newer one, or begin anew with an empty state directory and a new database"
+            )));
+        }
+        self.admitted = true;
+        self.cursors = Some(cursors);
+        self.acknowledge();
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! The sinks' metrics, each declared once.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// Which sink: as many label values as the command line has sinks.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SinkLabel {
+    sink: String,
+}
+
+type Seconds = Counter<f64, std::sync::atomic::AtomicU64>;
+
+/// Counters and gauges of all sinks. Cheap to clone; all clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    rows: Family<SinkLabel, Counter>,
+    transactions: Family<SinkLabel, Counter>,
+    seconds: Family<SinkLabel, Seconds>,
+    retries: Family<SinkLabel, Counter>,
+    moved: Family<SinkLabel, Counter>,
+    cursor: Family<SinkLabel, Gauge>,
+    lag: Family<SinkLabel, Gauge>,
+    age: Family<SinkLabel, Gauge>,
+}
+
+/// One sink's.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkMetrics {
+    pub(crate) rows: Counter,
+    pub(crate) transactions: Counter,
+    pub(crate) seconds: Seconds,
+    pub(crate) retries: Counter,
+    pub(crate) moved: Counter,
+    pub(crate) cursor: Gauge,
+    pub(crate) lag: Gauge,
+    pub(crate) age: Gauge,
+}
+
+impl Metrics {
+    /// Declares them all.
+    pub fn register(registry: &mut Registry) -> Metrics {
+        let m = Metrics::default();
+        let r = registry;
+        r.register(
+            "sink_rows_written",
+            "Rows handed to the store",
+            m.rows.clone(),
+        );
+        r.register(
+            "sink_transactions",
+            "Deltas written",
+            m.transactions.clone(),
+        );
+        r.register(
+            "sink_write_seconds",
+            "Time spent in writing deltas",
+            m.seconds.clone(),
+        );
+        r.register(
+            "sink_retries",
+            "Tries that failed and were repeated",
+            m.retries.clone(),
+        );
+        r.register(
+            "sink_cursor_conflicts",
+            "Deltas not written because another writer had moved the cursor",
+            m.moved.clone(),
+        );
+        r.register(
+            "sink_cursor",
+            "Last checkpoint acknowledged over all shards",
+            m.cursor.clone(),
+        );
+        r.register(
+            "sink_lag_checkpoints",
+            "Newest checkpoint number less the last acknowledged one",
+            m.lag.clone(),
+        );
+        r.register(
+            "sink_lag_seconds",
+            "How long a checkpoint has been waiting for this sink; 0: caught up",
+            m.age.clone(),
+        );
+        m
+    }
+
+    /// Rows handed to a sink so far.
+    pub fn rows_written(&self, sink: &str) -> u64 {
+        self.rows
+            .get_or_create(&SinkLabel {
+                sink: sink.to_owned(),
+            })
+            .get()
+    }
+
+    pub(crate) fn of(&self, sink: &str) -> SinkMetrics {
+        let label = SinkLabel {
+            sink: sink.to_owned(),
+        };
+        SinkMetrics {
+            rows: self.rows.get_or_create_owned(&label),
+            transactions: self.transactions.get_or_create_owned(&label),
+            seconds: self.seconds.get_or_create_owned(&label),
+            retries: self.retries.get_or_create_owned(&label),
+            moved: self.moved.get_or_create_owned(&label),
+            cursor: self.cursor.get_or_create_owned(&label),
+            lag: self.lag.get_or_create_owned(&label),
+            age: self.age.get_or_create_owned(&label),
+        }
+    }
+}
+
+/// A number as a gauge holds it.
+pub(crate) fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

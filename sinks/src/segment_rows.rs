@@ -1,0 +1,152 @@
+//! The rows that a store lacks, read from the segments that the newest checkpoint lists.
+//!
+//! Always from files: the newest ones are in the page cache, a second copy in memory would only have to be bounded,
+//! and the way of a store that is far behind is the way every store takes. One shard of one segment is in memory at
+//! a time. Law 6: only complete groups, only segments above the cursor, from the newest checkpoint, never an old one.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+
+use flow_proto::{Rollup, RowRecord};
+use flow_state::{Checkpoint, Group, SegmentName, StateDir, StateError};
+
+use crate::{Row, Rows, SinkError};
+
+/// Rows numbered above a cursor, of some shards.
+#[derive(Debug)]
+pub(crate) struct SegmentRows<'a> {
+    state: &'a StateDir,
+    checkpoint: &'a Checkpoint,
+    shards: &'a [u16],
+    /// Segments in ascending order, each with the groups that are wanted of it.
+    wanted: Vec<(SegmentName, BTreeSet<Group>)>,
+    /// A listed segment was missing: the job may have moved on and let go of it.
+    outrun: Cell<bool>,
+}
+
+impl<'a> SegmentRows<'a> {
+    pub(crate) fn new(
+        state: &'a StateDir,
+        checkpoint: &'a Checkpoint,
+        from: u64,
+        shards: &'a [u16],
+    ) -> SegmentRows<'a> {
+        let above = checkpoint
+            .segments
+            .iter()
+            .filter(|(name, _)| name.number > from);
+        let wanted = above
+            .map(|(name, groups)| {
+                let complete = groups
+                    .iter()
+                    .filter(|g| checkpoint.complete.contains_key(g));
+                (*name, complete.copied().collect::<BTreeSet<Group>>())
+            })
+            .filter(|(_, groups)| !groups.is_empty())
+            .collect();
+        SegmentRows {
+            state,
+            checkpoint,
+            shards,
+            wanted,
+            outrun: Cell::new(false),
+        }
+    }
+
+    /// The groups of which there are rows.
+    pub(crate) fn groups(&self) -> BTreeSet<Group> {
+        self.wanted
+            .iter()
+            .flat_map(|(_, groups)| groups)
+            .copied()
+            .collect()
+    }
+
+    /// Whether a listed segment was missing.
+    pub(crate) fn outrun(&self) -> bool {
+        self.outrun.get()
+    }
+
+    fn read(&self, result: Result<(), StateError>) -> Result<(), SinkError> {
+        if let Err(StateError::Missing { .. }) = result {
+            self.outrun.set(true);
+        }
+        Ok(result?)
+    }
+
+    fn shard(
+        &self,
+        number: u64,
+        groups: &BTreeSet<Group>,
+        records: &[RowRecord],
+        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        // Records come sorted by group, so the question whether one is wanted is asked once a group.
+        let mut last: Option<(Group, Option<(Rollup, u32)>)> = None;
+        for record in records {
+            let group = Group {
+                rollup: record.rollup,
+                slot_secs: record.slot_secs,
+            };
+            let answer = match last {
+                Some((known, answer)) if known == group => answer,
+                _ if groups.contains(&group) => Some((
+                    Rollup::from_number(group.rollup).ok_or_else(|| unknown_rollup(group))?,
+                    table_version(self.checkpoint, group),
+                )),
+                _ => None,
+            };
+            last = Some((group, answer));
+            if let Some((rollup, table_version)) = answer {
+                // Generation 0: the live job's own rows.
+                take(Row {
+                    rollup,
+                    record,
+                    table_version,
+                    revision: number,
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Rows for SegmentRows<'_> {
+    fn for_each(
+        &self,
+        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let mut records: Vec<RowRecord> = Vec::new();
+        for (name, groups) in &self.wanted {
+            let mut opened = None;
+            self.read(
+                self.state
+                    .open_segment(*name)
+                    .map(|file| opened = Some(file)),
+            )?;
+            let Some(file) = opened else { continue };
+            for shard in self.shards {
+                self.read(file.read_shard(usize::from(*shard), &mut records))?;
+                self.shard(name.number, groups, &records, take)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Version of the tables that hold for a slot; 0 if there are none.
+fn table_version(checkpoint: &Checkpoint, group: Group) -> u32 {
+    let versions = &checkpoint.timeline.versions;
+    let holds = versions
+        .iter()
+        .rev()
+        .find(|(from, _)| *from <= group.slot_secs);
+    holds.map_or(0, |(_, version)| version.number)
+}
+
+fn unknown_rollup(group: Group) -> SinkError {
+    SinkError::fatal(format!(
+        "state: rollup number {} is unknown to this program; use the release that wrote the state",
+        group.rollup
+    ))
+}

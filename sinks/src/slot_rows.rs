@@ -1,0 +1,89 @@
+//! The rows of `slots` that have changed since a cursor.
+//!
+//! Law 7: for each slot, flows in the topic = flows in rows + too early + too late + implausible; so a slot of which
+//! only refused flows are known has its row, too. Law 6: a slot is open, complete or retired.
+
+use std::collections::BTreeSet;
+
+use flow_proto::Rollup;
+use flow_state::{Checkpoint, Group, SlotSecs};
+
+use crate::{SlotRow, SlotState};
+
+/// Slot of the flows that were refused because their slot is more than a day away from the clock.
+const ELSEWHERE: SlotSecs = 0;
+
+/// Slots whose counts or state have changed since `from`, or of which `written` holds rows. Retirement is not among
+/// the changes: a store retires what it has by `retired_through`.
+pub(crate) fn changed(
+    checkpoint: &Checkpoint,
+    from: u64,
+    written: &BTreeSet<Group>,
+    window_secs: u64,
+    now_secs: u64,
+) -> Vec<SlotRow> {
+    let mut groups = written.clone();
+    groups.extend(
+        checkpoint
+            .complete
+            .iter()
+            .filter(|(_, n)| **n > from)
+            .map(|(g, _)| *g),
+    );
+    for (slot, _) in checkpoint
+        .slots
+        .iter()
+        .filter(|(_, counts)| counts.changed > from)
+    {
+        // What belongs to no slot belongs to no rollup either: one row, under the base rollup.
+        let rollups = if *slot == ELSEWHERE {
+            &Rollup::ALL[..1]
+        } else {
+            &Rollup::ALL[..]
+        };
+        groups.extend(rollups.iter().map(|r| Group {
+            rollup: *r as u16,
+            slot_secs: *slot,
+        }));
+    }
+    let row = |group: Group| {
+        let rollup = Rollup::from_number(group.rollup)?;
+        Some(SlotRow {
+            rollup,
+            slot_secs: group.slot_secs,
+            state: state(checkpoint, group, window_secs),
+            partial: checkpoint.partial.contains(&group.slot_secs),
+            generation: 0,
+            written_secs: written.contains(&group).then_some(now_secs),
+            counts: checkpoint.slots.get(&group.slot_secs).copied(),
+            missing_partitions: Vec::new(),
+            complete_through_secs: watermark_secs(checkpoint),
+        })
+    };
+    groups.into_iter().filter_map(row).collect()
+}
+
+/// The start of the last retired slot, if any.
+pub(crate) fn retired_through(checkpoint: &Checkpoint, window_secs: u64) -> Option<SlotSecs> {
+    checkpoint.timeline.retired_secs.checked_sub(window_secs)
+}
+
+/// The watermark in whole seconds; `None` before the first record.
+pub(crate) fn watermark_secs(checkpoint: &Checkpoint) -> Option<u64> {
+    u64::try_from(checkpoint.watermark_ns)
+        .ok()
+        .map(|ns| ns / 1_000_000_000)
+}
+
+fn state(checkpoint: &Checkpoint, group: Group, window_secs: u64) -> SlotState {
+    let retired = retired_through(checkpoint, window_secs);
+    if group.slot_secs == ELSEWHERE {
+        SlotState::Elsewhere
+    } else if retired.is_some_and(|line| group.slot_secs <= line) {
+        SlotState::Retired
+    } else if checkpoint.complete.contains_key(&group) {
+        SlotState::Complete
+    } else {
+        SlotState::Open
+    }
+}

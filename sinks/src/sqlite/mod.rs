@@ -1,0 +1,147 @@
+//! SQLite: the embedded default store, one file, nothing to install.
+//!
+//! Law 6: rows, slots and cursors move in one transaction, which goes on only if the stored cursors equal the ones
+//! it started from. `synchronous=FULL`, since what was acknowledged lets go of state files: a commit that a power
+//! cut takes back would be lost for ever.
+
+mod cursor;
+mod schema;
+mod writer;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+
+use crate::{Applied, Cursors, Delta, Sink, SinkError, SinkErrorKind};
+
+/// How long a write waits for another process's lock before the follower is told to try again.
+const BUSY: Duration = Duration::from_secs(1);
+/// The write-ahead log is cut back to this size after a large delta. Bytes.
+const WAL_LIMIT_BYTES: i64 = 64 << 20;
+
+/// What can be chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// Slots that start further than this below the watermark are deleted. Seconds; `None`: kept for ever.
+    pub retention_secs: Option<u64>,
+}
+
+/// A database file that this process writes. Others may read it at any time (write-ahead log).
+#[derive(Debug)]
+pub struct Sqlite {
+    connection: Connection,
+    name: String,
+    options: SqliteOptions,
+}
+
+impl Sqlite {
+    /// Opens or creates a database and applies the schema to an empty one.
+    ///
+    /// # Errors
+    /// `Refused` if it is no database or has another schema, `Retry` if it is locked, `Fatal` if it cannot be opened
+    /// or written.
+    pub fn open(path: &Path, options: SqliteOptions) -> Result<Sqlite, SinkError> {
+        let name = format!("sqlite://{}", path.display());
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)
+            .and_then(|connection| {
+                connection.busy_timeout(BUSY)?;
+                connection.pragma_update(None, "journal_mode", "wal")?;
+                connection.pragma_update(None, "synchronous", "full")?;
+                connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)?;
+                Ok(connection)
+            })
+            .map_err(explain(&name, true))?;
+        let mut sink = Sqlite {
+            connection,
+            name,
+            options,
+        };
+        schema::apply(&mut sink.connection, &sink.name)?;
+        Ok(sink)
+    }
+}
+
+impl Sink for Sqlite {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn cursors(&mut self) -> Result<Cursors, SinkError> {
+        cursor::read(&self.connection, &self.name)
+    }
+
+    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
+        let sql = explain(&self.name, false);
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(&sql)?;
+        // Leaving without a commit rolls back.
+        if !cursor::stands_at(&cursor::read(&transaction, &self.name)?, delta, &self.name)? {
+            return Ok(Applied::CursorMoved);
+        }
+        let writer = writer::Writer {
+            transaction: &transaction,
+            name: &self.name,
+        };
+        let rows = writer.rows(delta)?;
+        writer.slots(delta)?;
+        if let Some(keep_secs) = self.options.retention_secs {
+            writer.forget(delta, keep_secs)?;
+        }
+        cursor::store(&transaction, delta).map_err(&sql)?;
+        transaction.commit().map_err(&sql)?;
+        Ok(Applied::Done { rows })
+    }
+}
+
+/// From SQLite's error to ours. At the start (`opening`) a file that cannot be opened ends the program; later it is
+/// tried again, since the disk may come back.
+fn explain(name: &str, opening: bool) -> impl Fn(rusqlite::Error) -> SinkError + use<> {
+    let name = name.to_owned();
+    move |error| {
+        let code = error.sqlite_error_code();
+        let (kind, advice) = match code {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
+                SinkErrorKind::Retry,
+                "another process holds its lock: let it finish",
+            ),
+            Some(ErrorCode::NotADatabase) => (
+                SinkErrorKind::Refused,
+                "this file is something else: name another one",
+            ),
+            Some(ErrorCode::DatabaseCorrupt) => (
+                SinkErrorKind::Fatal,
+                "restore it from a copy, or name a new file",
+            ),
+            Some(ErrorCode::DiskFull) => (SinkErrorKind::Retry, "make room on its disk"),
+            Some(
+                ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::PermissionDenied
+                | ErrorCode::SystemIoFailure,
+            ) => {
+                let kind = if opening {
+                    SinkErrorKind::Fatal
+                } else {
+                    SinkErrorKind::Retry
+                };
+                (kind, "check that its folder exists and is writable")
+            }
+            _ => (
+                SinkErrorKind::Fatal,
+                "this is a bug or a foreign change of the database",
+            ),
+        };
+        let line = format!("sink {name}: {error}; {advice}").replace('\n', " ");
+        match kind {
+            SinkErrorKind::Retry => SinkError::retry(line),
+            SinkErrorKind::Refused => SinkError::refused(line),
+            SinkErrorKind::Fatal => SinkError::fatal(line),
+        }
+    }
+}

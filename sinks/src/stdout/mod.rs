@@ -1,0 +1,106 @@
+//! JSON lines: the rows of slots as they complete, and each correction as it comes.
+//!
+//! It keeps no cursor. So a restart prints again what complete slots not yet retired hold; a reader that wants each
+//! row once keeps, for each key, the line with the highest `revision`. Law 6: nothing that is not in a
+//! checkpoint is printed, and totals are absolute.
+
+use std::fmt;
+use std::io::{BufWriter, Write};
+
+use flow_proto::Rollup;
+use serde_json::{Map, Value as Json};
+
+use crate::columns::{self, Kind, Table, Value};
+use crate::{Applied, Cursors, Delta, Row, Sink, SinkError};
+
+/// Lines are gathered to blocks of this size. Bytes.
+const BUFFER_BYTES: usize = 1 << 16;
+
+/// Prints rows.
+pub struct Stdout {
+    out: BufWriter<Box<dyn Write + Send>>,
+    tables: Vec<(Rollup, Table)>,
+    printed: Cursors,
+}
+
+impl Stdout {
+    /// Prints to `out`.
+    pub fn new(out: Box<dyn Write + Send>) -> Stdout {
+        Stdout {
+            out: BufWriter::with_capacity(BUFFER_BYTES, out),
+            tables: Rollup::ALL
+                .map(|rollup| (rollup, columns::rollup(rollup)))
+                .into(),
+            printed: Cursors::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Stdout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stdout")
+            .field("printed", &self.printed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sink for Stdout {
+    fn name(&self) -> &str {
+        "stdout:"
+    }
+
+    fn cursors(&mut self) -> Result<Cursors, SinkError> {
+        Ok(self.printed.clone())
+    }
+
+    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
+        let (out, tables) = (&mut self.out, &self.tables);
+        let mut rows = 0;
+        delta.rows.for_each(&mut |row| {
+            let Some((_, table)) = tables.iter().find(|(r, _)| *r == row.rollup) else {
+                return Ok(());
+            };
+            serde_json::to_writer(&mut *out, &line(table, &row)).map_err(|e| broken(&e))?;
+            out.write_all(b"\n").map_err(|e| broken(&e))?;
+            rows += 1;
+            Ok(())
+        })?;
+        out.flush().map_err(|e| broken(&e))?;
+        self.printed.job = Some(delta.job.to_owned());
+        self.printed
+            .by_shard
+            .extend(delta.shards.iter().map(|shard| (*shard, delta.to)));
+        Ok(Applied::Done { rows })
+    }
+}
+
+fn broken(error: &dyn fmt::Display) -> SinkError {
+    SinkError::fatal(format!(
+        "sink stdout: cannot be written: {error}; its reader has gone or its disk is full"
+    ))
+}
+
+/// `{"rollup": …, "slot": "2026-11-24T00:00:00Z", …}`, names in the order of the columns.
+fn line(table: &Table, row: &Row<'_>) -> Json {
+    let mut fields = Map::new();
+    fields.insert("rollup".into(), table.name.into());
+    for (column, value) in table.columns.iter().zip(columns::rollup_values(row)) {
+        let value = match (column.kind, value) {
+            (Kind::Seconds, Value::Number(secs)) => rfc3339(secs),
+            (_, Value::Number(number)) => number.into(),
+            (_, Value::Text(text)) => text.into(),
+            (_, Value::Boolean(yes)) => yes.into(),
+            (_, Value::Null) => Json::Null,
+        };
+        fields.insert(column.name.into(), value);
+    }
+    Json::Object(fields)
+}
+
+/// The time as text; as a number if no calendar has it.
+fn rfc3339(secs: u64) -> Json {
+    let time = i64::try_from(secs)
+        .ok()
+        .and_then(|s| jiff::Timestamp::from_second(s).ok());
+    time.map_or_else(|| secs.into(), |t| t.to_string().into())
+}
