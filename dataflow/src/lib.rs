@@ -1,1 +1,38 @@
-//! Room dataflow.
+//! The job: a timely dataflow that turns a topic of flows into exact 5-minute rows, checkpoint by checkpoint.
+//!
+//! timely's time is the *tick*, a counter that worker 0 moves on, not event time: the frontier never stalls on an
+//! idle partition, and exactness rests on cuts and on law 2 (`acceptance`).
+//! Room law: knows proto, topic, tables and state; no SQL, no HTTP.
+
+pub mod acceptance;
+pub mod key;
+
+mod assemble;
+mod chief;
+mod committer;
+mod config;
+mod driver;
+mod enrich;
+mod failure;
+mod job;
+mod ledger;
+mod metrics;
+#[cfg(feature = "mutants")]
+mod mutant;
+mod partition;
+mod preaggregate;
+mod restore;
+mod segment_writer;
+mod source;
+mod status;
+mod tick;
+mod window_state;
+mod windows;
+
+pub use config::{JobConfig, RowConfig, SECOND_NS, SlotTime};
+pub use failure::JobError;
+pub use job::{Clock, Job};
+pub use metrics::{Metrics, Reason};
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
+pub use status::{Snapshot, Status, Waiting};

@@ -1,0 +1,79 @@
+//! Puts a checkpoint together: which groups complete with it, and which segments are still needed.
+//!
+//! Law 5: a file stays listed while restore needs it, or while any cursor is below its number and no merge has
+//! replaced it. A group that completes is written whole in that checkpoint's segment, which replaces older ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow_state::{Checkpoint, Group, SegmentName, SlotSecs};
+
+use crate::driver::Ready;
+
+/// What beside the tick decides a checkpoint.
+pub(crate) struct Sealing<'a> {
+    pub(crate) old: &'a Checkpoint,
+    pub(crate) attempt: u64,
+    /// Groups in the segment just written; empty: there is none.
+    pub(crate) groups: BTreeSet<Group>,
+    pub(crate) window_secs: u64,
+    /// Lowest checkpoint that every sink has acknowledged.
+    pub(crate) passed: u64,
+    /// First slots of a start that was not at the topic's beginning.
+    pub(crate) partial: Vec<SlotSecs>,
+}
+
+/// The checkpoint of a sealed and closed tick.
+pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
+    let Ready { tick, mut ledger } = ready;
+    let Sealing { old, attempt, groups, window_secs, passed, partial } = sealing;
+    let number = tick.seal;
+    for slot in std::mem::take(&mut ledger.changed) {
+        if let Some(counts) = ledger.slots.get_mut(&slot) {
+            counts.changed = number;
+        }
+    }
+    ledger.forget(passed);
+    let over = |group: &Group| group.slot_secs + window_secs <= tick.retired_secs;
+    let mut complete = old.complete.clone();
+    let known = old.segments.values().flatten().chain(&groups);
+    for group in known {
+        if group.slot_secs + window_secs <= tick.complete_secs {
+            complete.entry(*group).or_insert(number);
+        }
+    }
+    let mut segments: BTreeMap<SegmentName, Vec<Group>> = BTreeMap::new();
+    for (name, listed) in &old.segments {
+        let needed = |group: &&Group| {
+            complete.get(*group).is_none_or(|done| *done <= name.number)
+                && (!over(group) || passed < name.number)
+        };
+        let kept: Vec<Group> = listed.iter().filter(needed).copied().collect();
+        if !kept.is_empty() {
+            segments.insert(*name, kept);
+        }
+    }
+    if !groups.is_empty() {
+        let name = SegmentName { number, attempt, process: 0 };
+        segments.insert(name, groups.into_iter().collect());
+    }
+    let listed: BTreeSet<Group> = segments.values().flatten().copied().collect();
+    complete.retain(|group, _| listed.contains(group) || !over(group));
+    let mut partial_slots = old.partial.clone();
+    partial_slots.extend(partial);
+    partial_slots.sort_unstable();
+    partial_slots.dedup();
+    partial_slots.retain(|slot| ledger.slots.contains_key(slot));
+    Checkpoint {
+        number,
+        attempt,
+        job: old.job.clone(),
+        config: old.config.clone(),
+        cut: ledger.positions,
+        watermark_ns: ledger.watermark_ns,
+        timeline: ledger.timeline,
+        complete,
+        slots: ledger.slots,
+        partial: partial_slots,
+        segments,
+    }
+}

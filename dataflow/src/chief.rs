@@ -1,0 +1,210 @@
+//! The chief: worker 0's loop body. Feeds the driver, opens ticks, hands checkpoints to the committer.
+//!
+//! Law 5: one checkpoint at a time, and only of a tick whose cuts are all known and whose segments are all durable.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use flow_state::{Checkpoint, SlotSecs};
+
+use crate::acceptance::{ELSEWHERE, slot_of};
+use crate::assemble::{Sealing, assemble};
+use crate::committer::{Committer, Outcome};
+use crate::driver::{Driver, Ready, Turn};
+use crate::failure::{Failure, JobError};
+use crate::job::{Job, Ticks, groups_of};
+use crate::restore::Start;
+use crate::status::Waiting;
+use crate::tick::{Report, Sealed};
+
+/// What the dataflow has told worker 0 since its last turn.
+#[derive(Default)]
+pub(crate) struct Heard {
+    pub(crate) reports: Vec<Report>,
+    pub(crate) reported_to: u64,
+    pub(crate) sealed: Vec<Sealed>,
+    pub(crate) sealed_to: u64,
+    pub(crate) open_keys: BTreeMap<usize, u64>,
+}
+
+/// Worker 0's part of a job.
+pub(crate) struct Chief {
+    job: Job,
+    driver: Driver,
+    committer: Committer,
+    /// The newest durable checkpoint.
+    checkpoint: Arc<Checkpoint>,
+    ticks: Option<Ticks>,
+    /// First start, not at the topic's beginning: the first clocks say which slots are partial.
+    partial: bool,
+    first_reach_ns: i64,
+    committing: bool,
+}
+
+impl Chief {
+    pub(crate) fn new(
+        job: Job,
+        driver: Driver,
+        committer: Committer,
+        start: &Start,
+        ticks: Ticks,
+    ) -> Chief {
+        Chief {
+            job,
+            driver,
+            committer,
+            checkpoint: Arc::clone(&start.base),
+            ticks: Some(ticks),
+            partial: start.partial && start.base.number == 0,
+            first_reach_ns: i64::MIN,
+            committing: false,
+        }
+    }
+
+    fn now_millis(&self) -> u64 {
+        (self.job.clock)() / 1_000_000
+    }
+
+    /// How long worker 0 may sleep.
+    pub(crate) fn nap(&self) -> Duration {
+        Duration::from_millis(self.driver.until_next_millis(self.now_millis()).max(1))
+    }
+
+    /// Between two steps of the worker.
+    pub(crate) fn turn(&mut self, heard: &mut Heard, first_open: u64, failure: &Failure) {
+        let now = self.now_millis();
+        self.listen(heard, now);
+        if let Some(outcome) = self.committer.try_outcome() {
+            self.committed(outcome, failure);
+        }
+        if let Some(ready) = self.ready(heard) {
+            self.commit(ready, heard);
+        }
+        if self.job.stop.load(Ordering::Acquire) {
+            self.driver.stop();
+        }
+        match self.driver.turn(now, first_open) {
+            Some(Turn::Open(tick)) => {
+                if let Some(ticks) = &mut self.ticks {
+                    ticks.advance_to(tick.n);
+                    ticks.send(tick);
+                    ticks.flush();
+                }
+            }
+            Some(Turn::Close) => self.ticks = None,
+            None => {}
+        }
+        self.show(heard);
+    }
+
+    /// The dataflow is over: the last checkpoint, if one is under way.
+    pub(crate) fn finish(mut self, heard: &mut Heard, failure: &Failure) {
+        self.listen(heard, self.now_millis());
+        if self.committing
+            && let Some(outcome) = self.committer.outcome()
+        {
+            self.committed(outcome, failure);
+        }
+        if let Some(ready) = self.ready(heard) {
+            self.commit(ready, heard);
+            if let Some(outcome) = self.committer.outcome() {
+                self.committed(outcome, failure);
+            }
+        }
+        self.show(heard);
+    }
+
+    fn listen(&mut self, heard: &mut Heard, now: u64) {
+        for report in heard.reports.drain(..) {
+            if let Report::Reaches(reach) = &report
+                && self.driver.tick() <= 1
+            {
+                self.first_reach_ns = self.first_reach_ns.max(*reach);
+            }
+            self.driver.report(report);
+        }
+        self.driver.reported_to(heard.reported_to, now);
+    }
+
+    fn ready(&mut self, heard: &Heard) -> Option<Ready> {
+        if self.committing { None } else { self.driver.sealed_to(heard.sealed_to) }
+    }
+
+    fn commit(&mut self, ready: Ready, heard: &mut Heard) {
+        let window_secs = self.job.config.rows.window_secs;
+        let sealing = Sealing {
+            old: &self.checkpoint,
+            attempt: self.job.attempt,
+            groups: groups_of(&mut heard.sealed, ready.tick.seal),
+            window_secs,
+            passed: self.job.acks.lowest(),
+            partial: self.partial_slots(&ready),
+        };
+        self.partial = false;
+        let checkpoint = assemble(ready, sealing);
+        self.committing = true;
+        self.committer.put(checkpoint);
+    }
+
+    /// Slots that began before the first record that was read.
+    fn partial_slots(&self, ready: &Ready) -> Vec<SlotSecs> {
+        if !self.partial {
+            return Vec::new();
+        }
+        let window_secs = self.job.config.rows.window_secs;
+        let first = slot_of(self.first_reach_ns, window_secs).saturating_sub(window_secs);
+        let slots = ready.ledger.slots.keys();
+        slots.filter(|slot| **slot != ELSEWHERE && **slot <= first).copied().collect()
+    }
+
+    fn committed(&mut self, outcome: Outcome, failure: &Failure) {
+        self.committing = false;
+        match outcome {
+            Outcome::Durable(checkpoint) => {
+                self.driver.durable(&checkpoint);
+                self.job.metrics.checkpoint.set(i64::try_from(checkpoint.number).unwrap_or(i64::MAX));
+                self.checkpoint = checkpoint;
+            }
+            Outcome::Lost(number) => {
+                failure.set(JobError::Lost { number });
+                self.driver.report(Report::Failed);
+            }
+        }
+    }
+
+    fn show(&self, heard: &Heard) {
+        let ledger = &self.driver.ledger;
+        let open_keys = heard.open_keys.values().sum();
+        let metrics = &self.job.metrics;
+        metrics.tick.set(i64::try_from(self.driver.tick()).unwrap_or(i64::MAX));
+        metrics.open_keys.set(i64::try_from(open_keys).unwrap_or(i64::MAX));
+        let known = ledger.watermark_ns > i64::MIN;
+        if known {
+            metrics.watermark_secs.set(ledger.watermark_ns.div_euclid(1_000_000_000));
+        }
+        let rows = &self.job.config.rows;
+        let waiting = if !ledger.all_read() {
+            Waiting::Nothing
+        } else if !known {
+            Waiting::FirstRecord
+        } else if let Some(slot) = self.driver.next_slot() {
+            Waiting::SlotCompletes(slot + rows.window_secs + self.job.config.emit_delay_secs)
+        } else {
+            Waiting::MoreRecords
+        };
+        self.job.status.show(|shown| {
+            shown.watermark_ns = known.then_some(ledger.watermark_ns);
+            shown.tick = self.driver.tick();
+            shown.checkpoint = self.checkpoint.number;
+            shown.open_keys = open_keys;
+            shown.retired_secs = ledger.timeline.retired_secs;
+            shown.waiting = waiting;
+            if shown.positions != ledger.positions {
+                shown.positions.clone_from(&ledger.positions);
+                shown.slots.clone_from(&ledger.slots);
+            }
+        });
+    }
+}

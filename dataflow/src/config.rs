@@ -1,0 +1,140 @@
+//! What a job is told: shape, window, lateness, pace.
+//!
+//! Law 1: only `RowConfig` may change a row; everything else changes when rows come, never what they hold.
+//! `RowConfig` is recorded in every checkpoint, and a job with another one is refused.
+
+use std::collections::BTreeMap;
+
+use flow_proto::Framing;
+
+/// Nanoseconds in a second.
+pub const SECOND_NS: i64 = 1_000_000_000;
+
+/// Which of a flow's times names its slot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlotTime {
+    /// The trusted receive time.
+    #[default]
+    Received,
+    /// The flow's start as sent; where absent, the trusted receive time.
+    Start,
+    /// The flow's end as sent; where absent, the trusted receive time.
+    End,
+}
+
+impl SlotTime {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            SlotTime::Received => "received",
+            SlotTime::Start => "start",
+            SlotTime::End => "end",
+        }
+    }
+}
+
+/// Options that decide rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowConfig {
+    /// Base window, seconds. Also the allowed earliness.
+    pub window_secs: u64,
+    /// How long after its end, by the partition clock, a slot accepts flows. Seconds, a multiple of the window.
+    pub lateness_secs: u64,
+    /// Which time names the slot.
+    pub slot_time: SlotTime,
+    /// How records without our header are split into messages.
+    pub framing: Framing,
+}
+
+impl Default for RowConfig {
+    fn default() -> Self {
+        RowConfig {
+            window_secs: 300,
+            lateness_secs: 3600,
+            slot_time: SlotTime::Received,
+            framing: Framing::Auto,
+        }
+    }
+}
+
+impl RowConfig {
+    /// As it stands in checkpoints: option name -> value.
+    pub fn recorded(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("window".to_owned(), format!("{}s", self.window_secs)),
+            ("allowed-lateness".to_owned(), format!("{}s", self.lateness_secs)),
+            ("slot-time".to_owned(), self.slot_time.name().to_owned()),
+            ("framing".to_owned(), format!("{:?}", self.framing).to_lowercase()),
+        ])
+    }
+}
+
+/// Everything a job is told beside its topic, tables and state.
+#[derive(Clone, Debug)]
+pub struct JobConfig {
+    /// Worker threads of this process.
+    pub workers: usize,
+    /// What decides rows.
+    pub rows: RowConfig,
+    /// How long after its end, by the watermark, a slot is first written as complete. Seconds.
+    pub emit_delay_secs: u64,
+    /// Read to the offsets seen at the start, checkpoint, end.
+    pub until_end: bool,
+    /// A tick ends after this long, milliseconds.
+    pub tick_millis: u64,
+    /// A tick ends after this many bytes read by all sources.
+    pub tick_bytes: u64,
+    /// A source stops at this many bytes in unfinished ticks.
+    pub in_flight_bytes: u64,
+    /// A checkpoint at least this often while anything changes, milliseconds.
+    pub checkpoint_millis: u64,
+    /// Checkpoints for slots that complete come no closer than this, milliseconds.
+    pub checkpoint_gap_millis: u64,
+    /// Everything read for this long: emission goes on by the injected clock. Milliseconds.
+    pub idle_millis: u64,
+    /// A deliberate breakage, for the tests that prove it is caught.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<crate::Mutant>,
+}
+
+impl Default for JobConfig {
+    fn default() -> Self {
+        JobConfig {
+            workers: 1,
+            rows: RowConfig::default(),
+            emit_delay_secs: 120,
+            until_end: false,
+            tick_millis: 1_000,
+            tick_bytes: 32 << 20,
+            in_flight_bytes: 96 << 20,
+            checkpoint_millis: 10_000,
+            checkpoint_gap_millis: 1_000,
+            idle_millis: 60_000,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+}
+
+impl JobConfig {
+    /// Whether this deliberate breakage is on. Always false in the shipped binary, which lacks the feature.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn broken(&self, mutant: crate::Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+}
+
+/// `broken!(config, Name)`: true only in a build with the feature `mutants` that runs with this breakage.
+macro_rules! broken {
+    ($config:expr, $name:ident) => {{
+        #[cfg(feature = "mutants")]
+        let on = $config.broken($crate::Mutant::$name);
+        #[cfg(not(feature = "mutants"))]
+        let on = {
+            let _ = &$config;
+            false
+        };
+        on
+    }};
+}
+pub(crate) use broken;

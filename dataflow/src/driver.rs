@@ -1,0 +1,280 @@
+//! The driver: worker 0's decisions. Opens ticks, moves L and R, finds the watermark, orders checkpoints.
+//!
+//! A plain struct fed with reports, frontiers and the injected time; it knows nothing of timely and is tested
+//! without it. Laws: L and R never go back and go out with the tick that they rule (2, 3); a tick is closed when all
+//! its cuts are known (4); one checkpoint at a time, of a closed and sealed tick (5).
+
+use std::collections::BTreeMap;
+
+use flow_state::{Checkpoint, SlotSecs};
+
+use crate::acceptance::slot_of;
+use crate::config::{JobConfig, SECOND_NS, broken};
+use crate::ledger::Ledger;
+use crate::tick::{Cut, Report, Tick};
+
+/// Ticks that wait for a paused partition come no closer than this, milliseconds.
+const PAUSED_MILLIS: u64 = 20;
+
+/// What worker 0 is to do next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Turn {
+    Open(Tick),
+    Close,
+}
+
+/// A checkpoint under way.
+#[derive(Debug)]
+struct Sealing {
+    tick: Tick,
+    /// The ledger as of this tick, once it is closed.
+    ledger: Option<Ledger>,
+}
+
+/// What a whole checkpoint is made of.
+pub(crate) struct Ready {
+    pub(crate) tick: Tick,
+    pub(crate) ledger: Ledger,
+}
+
+/// How the job comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Running,
+    /// Every partition was read to its end in this tick or before.
+    Ended(u64),
+    /// Told to stop.
+    Stopping,
+    /// The last seal is out; the ticks are to be closed.
+    Sealed,
+    Closed,
+}
+
+/// Worker 0's view of the job.
+pub(crate) struct Driver {
+    config: JobConfig,
+    partitions: usize,
+    pub(crate) ledger: Ledger,
+    last: Tick,
+    opened_millis: u64,
+    entries: BTreeMap<u64, Tick>,
+    cuts: BTreeMap<u64, Vec<Cut>>,
+    closed: u64,
+    reaches_ns: i64,
+    hurry: bool,
+    paused: bool,
+    read: BTreeMap<usize, u64>,
+    ended: usize,
+    failed: bool,
+    phase: Phase,
+    idle_since_millis: Option<u64>,
+    sealing: Option<Sealing>,
+    sealed_millis: u64,
+    next_number: u64,
+}
+
+impl Driver {
+    /// `ledger`: as restored. `fence_secs` and `retired_secs` stand in its timeline.
+    pub(crate) fn new(config: JobConfig, ledger: Ledger, next_number: u64, now_millis: u64) -> Driver {
+        let last = Tick {
+            n: 0,
+            fence_secs: ledger.timeline.fence_secs,
+            retired_secs: if broken!(config, RetirementNotDurable) {
+                0
+            } else {
+                ledger.timeline.retired_secs
+            },
+            complete_secs: 0,
+            slow_ns: i64::MAX,
+            seal: 0,
+        };
+        Driver {
+            partitions: ledger.positions.len(),
+            config,
+            ledger,
+            last,
+            opened_millis: now_millis,
+            entries: BTreeMap::new(),
+            cuts: BTreeMap::new(),
+            closed: 0,
+            reaches_ns: i64::MIN,
+            hurry: false,
+            paused: false,
+            read: BTreeMap::new(),
+            ended: 0,
+            failed: false,
+            phase: Phase::Running,
+            idle_since_millis: None,
+            sealing: None,
+            sealed_millis: now_millis,
+            next_number,
+        }
+    }
+
+    pub(crate) fn report(&mut self, report: Report) {
+        match report {
+            Report::Cut(cut) => self.cuts.entry(cut.tick).or_default().push(cut),
+            Report::Reaches(reach) => {
+                self.reaches_ns = self.reaches_ns.max(reach);
+                self.hurry = true;
+            }
+            Report::Paused => self.paused = true,
+            Report::Read { worker, tick, bytes, full } if tick == self.last.n => {
+                self.read.insert(worker, bytes);
+                self.hurry |= full;
+            }
+            Report::Read { .. } => {} // of a tick that is over
+            Report::Ended => self.ended += 1,
+            Report::Failed => self.failed = true,
+        }
+    }
+
+    /// The frontier of the reports: all cuts of ticks below it are known. Closes them in order.
+    pub(crate) fn reported_to(&mut self, frontier: u64, now_millis: u64) {
+        while self.closed + 1 < frontier && self.entries.contains_key(&(self.closed + 1)) {
+            let n = self.closed + 1;
+            let Some(tick) = self.entries.remove(&n) else { return };
+            self.ledger.close(&tick, self.cuts.remove(&n).unwrap_or_default());
+            self.closed = n;
+            if let Some(sealing) = self.sealing.as_mut().filter(|s| s.tick.n == n) {
+                sealing.ledger = Some(self.ledger.snapshot());
+            }
+            if self.ledger.all_read() {
+                self.idle_since_millis.get_or_insert(now_millis);
+            } else {
+                self.idle_since_millis = None;
+            }
+        }
+    }
+
+    /// The frontier of the sealed segments: a checkpoint whose tick is below it, and closed, is ready.
+    pub(crate) fn sealed_to(&mut self, frontier: u64) -> Option<Ready> {
+        let sealing = self.sealing.as_mut().filter(|s| s.tick.n < frontier)?;
+        let mut ledger = sealing.ledger.take()?;
+        if broken!(self.config, CutOfNextTick) {
+            ledger.positions = self.ledger.positions.clone();
+        }
+        Some(Ready { tick: sealing.tick, ledger })
+    }
+
+    /// The checkpoint is durable.
+    pub(crate) fn durable(&mut self, checkpoint: &Checkpoint) {
+        self.sealing = None;
+        self.next_number = checkpoint.number + 1;
+        self.ledger.durable(checkpoint);
+    }
+
+    /// Asks for the end: one more checkpoint, then the ticks close.
+    pub(crate) fn stop(&mut self) {
+        if matches!(self.phase, Phase::Running | Phase::Ended(_)) {
+            self.phase = Phase::Stopping;
+        }
+    }
+
+    /// What to do at `now`, with ticks below `first_open` finished on this worker.
+    pub(crate) fn turn(&mut self, now_millis: u64, first_open: u64) -> Option<Turn> {
+        if self.failed && self.phase != Phase::Closed {
+            self.phase = Phase::Closed;
+            return Some(Turn::Close);
+        }
+        if self.phase == Phase::Sealed {
+            self.phase = Phase::Closed;
+            return Some(Turn::Close);
+        }
+        if self.phase == Phase::Running && self.config.until_end && self.ended >= self.partitions {
+            self.phase = Phase::Ended(self.last.n);
+        }
+        // The newest tick ends only when the next one opens: three unfinished at the most.
+        if self.phase == Phase::Closed || self.last.n >= first_open + 2 {
+            return None;
+        }
+        let may_end = match self.phase {
+            Phase::Stopping => self.sealing.is_none(),
+            // All of it must be closed first: the last slots complete by the last clocks.
+            Phase::Ended(tick) => self.sealing.is_none() && self.closed >= tick,
+            _ => false,
+        };
+        if may_end {
+            self.phase = Phase::Sealed;
+            return Some(Turn::Open(self.open(now_millis, true)));
+        }
+        let waited = now_millis.abs_diff(self.opened_millis);
+        let bytes: u64 = self.read.values().sum();
+        let due = self.last.n == 0
+            || self.hurry
+            || waited >= self.config.tick_millis
+            || bytes >= self.config.tick_bytes
+            || (self.paused && waited >= PAUSED_MILLIS)
+            || self.phase != Phase::Running
+            || self.sealing.as_ref().is_some_and(|s| s.tick.n == self.last.n);
+        due.then(|| Turn::Open(self.open(now_millis, false)))
+    }
+
+    /// Milliseconds until the next tick is due by time.
+    pub(crate) fn until_next_millis(&self, now_millis: u64) -> u64 {
+        self.config.tick_millis.saturating_sub(now_millis.abs_diff(self.opened_millis))
+    }
+
+    fn open(&mut self, now_millis: u64, last: bool) -> Tick {
+        let window_secs = self.config.rows.window_secs;
+        let lateness_ns =
+            i64::try_from(self.config.rows.lateness_secs).unwrap_or(i64::MAX).saturating_mul(SECOND_NS);
+        let mut tick = Tick { n: self.last.n + 1, seal: 0, ..self.last };
+        if self.reaches_ns > i64::MIN {
+            tick.fence_secs =
+                tick.fence_secs.max(slot_of(self.reaches_ns, window_secs) + window_secs);
+        }
+        let over = self.ledger.watermark_ns.saturating_sub(lateness_ns);
+        tick.retired_secs = tick.retired_secs.max(slot_of(over, window_secs));
+        tick.complete_secs =
+            tick.complete_secs.max(self.emission_secs(now_millis)).max(tick.retired_secs);
+        tick.slow_ns = self.ledger.slow_ns;
+        if self.sealing.is_none() && (last || self.seal_due(&tick, now_millis)) {
+            tick.seal = self.next_number;
+            self.sealing = Some(Sealing { tick, ledger: None });
+            self.sealed_millis = now_millis;
+        }
+        self.last = tick;
+        self.entries.insert(tick.n, tick);
+        self.opened_millis = now_millis;
+        self.hurry = false;
+        self.paused = false;
+        self.read.clear();
+        tick
+    }
+
+    /// Slots that end at or below this may be written as complete. By the watermark; once everything has been read
+    /// for a while, by the injected clock as well (emission alone: acceptance and retirement never do).
+    fn emission_secs(&self, now_millis: u64) -> u64 {
+        let secs = |ns: i64| u64::try_from(ns.div_euclid(SECOND_NS)).unwrap_or(0);
+        let by_watermark = secs(self.ledger.watermark_ns);
+        let idle = self
+            .idle_since_millis
+            .is_some_and(|since| now_millis.saturating_sub(since) >= self.config.idle_millis);
+        let line = if idle { by_watermark.max(now_millis / 1000) } else { by_watermark };
+        line.saturating_sub(self.config.emit_delay_secs)
+    }
+
+    fn seal_due(&self, tick: &Tick, now_millis: u64) -> bool {
+        let since = now_millis.abs_diff(self.sealed_millis);
+        let completes = self
+            .ledger
+            .first_incomplete()
+            .is_some_and(|slot| slot + self.config.rows.window_secs <= tick.complete_secs);
+        let changed = !self.ledger.changed.is_empty()
+            || self.ledger.moved
+            || tick.retired_secs > self.ledger.timeline.retired_secs;
+        since >= self.config.checkpoint_gap_millis && completes
+            || since >= self.config.checkpoint_millis && changed
+    }
+
+    /// The slot that completes next, if any flow is in an incomplete one.
+    pub(crate) fn next_slot(&self) -> Option<SlotSecs> {
+        self.ledger.first_incomplete()
+    }
+
+    /// The newest tick.
+    pub(crate) fn tick(&self) -> u64 {
+        self.last.n
+    }
+}

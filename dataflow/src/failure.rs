@@ -1,0 +1,72 @@
+//! Why a job ends before its time: the error, and the cell that carries the first one out of the dataflow.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flow_state::StateError;
+use flow_topic::TopicError;
+
+/// What ends a job.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JobError {
+    /// The topic.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// The state directory.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Another job has written this checkpoint, or a later one.
+    #[error("checkpoint {number} was written by another job on the same state: this one ends")]
+    Lost {
+        /// The number that was lost.
+        number: u64,
+    },
+    /// The state was made with other options.
+    #[error(
+        "the state was made with {option} {recorded}, this job has {given}: rows would mix both \
+         (use the same {option}, or a new state directory and a new database)"
+    )]
+    OtherConfig {
+        /// Name of the option.
+        option: String,
+        /// Its recorded value.
+        recorded: String,
+        /// Its value now.
+        given: String,
+    },
+    /// The topic is not the one the state belongs to.
+    #[error("{url}: partition {partition} is not the one this state has read: {what}")]
+    OtherTopic {
+        /// The topic's URL.
+        url: String,
+        /// The partition.
+        partition: u32,
+        /// How that was seen.
+        what: String,
+    },
+    /// Tables.
+    #[error("table version {version} of the state can't be loaded: {what}")]
+    Tables {
+        /// Its number.
+        version: u32,
+        /// Why.
+        what: String,
+    },
+    /// The dataflow could not be started or a worker has ended badly.
+    #[error("the dataflow: {0}")]
+    Dataflow(String),
+}
+
+/// Keeps the first error; shared by the threads of a process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failure(Arc<Mutex<Option<JobError>>>);
+
+impl Failure {
+    pub(crate) fn set(&self, error: JobError) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
+
+    pub(crate) fn take(&self) -> Option<JobError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}

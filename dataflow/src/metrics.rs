@@ -1,0 +1,97 @@
+//! The job's metrics, each declared once.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::acceptance::Verdict;
+
+/// Label of `window_refused_flows`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, prometheus_client::encoding::EncodeLabelSet)]
+pub struct Reason {
+    /// `too_early`, `too_late` or `implausible`.
+    pub reason: &'static str,
+}
+
+/// Counters and gauges of sources, windows and checkpoints. Cheap to clone; all clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Records read.
+    pub records: Counter,
+    /// Bytes of their payloads.
+    pub bytes: Counter,
+    /// Flows decoded.
+    pub flows: Counter,
+    /// Records or messages that could not be read.
+    pub undecodable: Counter,
+    /// Receive times replaced by the topic's timestamp.
+    pub untrusted: Counter,
+    refused: Family<Reason, Counter>,
+    /// Number of the newest tick.
+    pub tick: Gauge,
+    /// Watermark, seconds since 1970.
+    pub watermark_secs: Gauge,
+    /// Keys held by all workers.
+    pub open_keys: Gauge,
+    /// Number of the newest durable checkpoint.
+    pub checkpoint: Gauge,
+}
+
+impl Metrics {
+    /// Declares them all.
+    pub fn register(registry: &mut Registry) -> Metrics {
+        let m = Metrics::default();
+        let r = registry;
+        r.register("source_records", "Records read from the topic", m.records.clone());
+        r.register("source_bytes", "Bytes of the records read", m.bytes.clone());
+        r.register("source_flows", "Flows decoded", m.flows.clone());
+        r.register(
+            "source_undecodable",
+            "Records, or messages in them, that could not be read",
+            m.undecodable.clone(),
+        );
+        r.register(
+            "source_untrusted_times",
+            "Receive times replaced by the topic's timestamp",
+            m.untrusted.clone(),
+        );
+        r.register("window_refused_flows", "Flows kept out of rows", m.refused.clone());
+        r.register("job_tick", "Number of the newest tick", m.tick.clone());
+        r.register(
+            "job_watermark_seconds",
+            "Watermark, seconds since 1970",
+            m.watermark_secs.clone(),
+        );
+        r.register("window_open_keys", "Keys held in open slots", m.open_keys.clone());
+        r.register("checkpoint_number", "Newest durable checkpoint", m.checkpoint.clone());
+        m
+    }
+
+    /// Flows refused for this reason so far.
+    pub fn refused_flows(&self, reason: &'static str) -> u64 {
+        self.refused.get_or_create(&Reason { reason }).get()
+    }
+
+    pub(crate) fn refused(&self, verdict: Verdict) {
+        let reason = match verdict {
+            Verdict::Counts => return,
+            Verdict::TooEarly => "too_early",
+            Verdict::TooLate => "too_late",
+            Verdict::Implausible => "implausible",
+        };
+        self.refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn record(&self, bytes: u64, flows: usize, undecodable: u64, untrusted: u64) {
+        self.records.inc();
+        self.bytes.inc_by(bytes);
+        self.flows.inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
+        if undecodable > 0 {
+            self.undecodable.inc_by(undecodable);
+        }
+        if untrusted > 0 {
+            self.untrusted.inc_by(untrusted);
+        }
+    }
+}

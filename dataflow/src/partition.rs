@@ -1,0 +1,202 @@
+//! One partition as a source reads it: clock, line L, pause, and what became of its flows.
+//!
+//! Laws 1 and 2: everything decided here depends on the partition's own records and on the tick, never on when or
+//! by whom it is read. A pack is counted as a whole in one tick, or held back as a whole.
+
+use std::collections::BTreeMap;
+
+use flow_proto::{FlowCore, PACK_HEADER, messages};
+use flow_state::{Position, SlotSecs};
+use flow_topic::{Reader, RecordRef, TopicError};
+
+use crate::acceptance::{self, Verdict};
+use crate::config::{JobConfig, SECOND_NS, broken};
+use crate::enrich::Enricher;
+use crate::metrics::Metrics;
+use crate::preaggregate::PreAggregate;
+use crate::tick::{Cut, Tally, Tick};
+
+/// Why reading stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The budget is used up; there may be more.
+    Budget,
+    /// Nothing more to read now.
+    Empty,
+    /// The next pack reaches L: its clock + earliness, ns.
+    Held(i64),
+    /// Too far ahead of the slowest partition.
+    Paused,
+    /// The end that was seen at the start.
+    End,
+}
+
+/// Where accepted flows go.
+pub(crate) struct Downstream {
+    pub(crate) enricher: Enricher,
+    pub(crate) sums: PreAggregate,
+}
+
+/// A partition being read.
+pub(crate) struct Partition {
+    pub(crate) id: u32,
+    /// Waits for the next tick.
+    pub(crate) waits: bool,
+    pub(crate) ended: bool,
+    reader: Box<dyn Reader>,
+    position: Position,
+    /// With `until_end`: where it ends.
+    end: Option<u64>,
+    tallies: BTreeMap<SlotSecs, Tally>,
+    pack: Vec<FlowCore>,
+}
+
+impl Partition {
+    pub(crate) fn new(id: u32, reader: Box<dyn Reader>, position: Position, end: Option<u64>) -> Self {
+        Partition {
+            id,
+            waits: false,
+            ended: false,
+            reader,
+            position,
+            end,
+            tallies: BTreeMap::new(),
+            pack: Vec::new(),
+        }
+    }
+
+    /// Reads packs until the budget of bytes is used up or something stops it.
+    pub(crate) fn poll(
+        &mut self,
+        tick: &Tick,
+        budget: &mut u64,
+        down: &mut Downstream,
+        (config, metrics): (&JobConfig, &Metrics),
+    ) -> Result<Stop, TopicError> {
+        let window_ns = i64::try_from(config.rows.window_secs).unwrap_or(i64::MAX) * SECOND_NS;
+        while *budget > 0 {
+            if self.at_end() {
+                return Ok(Stop::End);
+            }
+            if self.position.clock_ns > tick.slow_ns.saturating_add(2 * window_ns) {
+                return Ok(Stop::Paused);
+            }
+            let Some(record) = self.reader.peek()? else {
+                return Ok(Stop::Empty);
+            };
+            let bad = read_pack(&record, config, &mut self.pack);
+            let before = self.position.clock_ns;
+            let (clock, replaced) = pack_clock(&record, &mut self.pack, before, config);
+            if !self.pack.is_empty() {
+                let reach = clock.saturating_add(window_ns);
+                if acceptance::slot_of(reach, config.rows.window_secs) >= tick.fence_secs {
+                    return Ok(Stop::Held(reach));
+                }
+            }
+            let judged_by = if broken!(config, ClockWithoutOwnPack) { before } else { clock };
+            for flow in &self.pack {
+                // After `pack_clock`, a flow's receive time is the trusted one.
+                let received = i64::try_from(flow.received_ns).unwrap_or(0);
+                let slot = acceptance::flow_slot(flow, received, &config.rows);
+                let verdict =
+                    acceptance::judge(flow, slot, judged_by, tick.retired_secs, &config.rows);
+                if verdict == Verdict::Counts {
+                    self.tallies.entry(slot).or_default().flows += 1;
+                    down.enricher.push(slot, flow, &mut down.sums);
+                } else {
+                    let tally =
+                        self.tallies.entry(acceptance::counted_under(slot, judged_by)).or_default();
+                    tally.refuse(verdict);
+                    metrics.refused(verdict);
+                }
+            }
+            let size = u64::try_from(record.payload.len()).unwrap_or(u64::MAX);
+            *budget = budget.saturating_sub(size.max(1));
+            metrics.record(size, self.pack.len(), bad, replaced);
+            self.position = Position {
+                offset: record.offset + 1,
+                clock_ns: clock,
+                last_record: Some((record.offset, record.timestamp_millis, fingerprint(&record))),
+            };
+            self.reader.advance();
+        }
+        Ok(Stop::Budget)
+    }
+
+    fn at_end(&self) -> bool {
+        self.end.is_some_and(|end| self.reader.position() >= end)
+    }
+
+    /// The tick ends here: its cut, and a clean slate for the next.
+    pub(crate) fn cut(&mut self, tick: u64) -> Cut {
+        // A partition that can't be reached counts as unread: the watermark must not pass it.
+        let unread = !self.at_end() && !matches!(self.reader.peek(), Ok(None));
+        Cut {
+            tick,
+            partition: self.id,
+            position: self.position,
+            unread,
+            tallies: std::mem::take(&mut self.tallies).into_iter().collect(),
+        }
+    }
+}
+
+impl Tally {
+    fn refuse(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Counts => {}
+            Verdict::TooEarly => self.too_early += 1,
+            Verdict::TooLate => self.too_late += 1,
+            Verdict::Implausible => self.implausible += 1,
+        }
+    }
+}
+
+/// Splits a record into flows. Returns the number of messages, or whole packs, that could not be read.
+fn read_pack(record: &RecordRef<'_>, config: &JobConfig, pack: &mut Vec<FlowCore>) -> u64 {
+    pack.clear();
+    let (name, value) = PACK_HEADER;
+    let ours = record.headers.get(name) == Some(value);
+    match messages(record.payload, ours, config.rows.framing) {
+        Err(_) => 1,
+        Ok(all) => {
+            let mut bad = 0;
+            for message in all {
+                match FlowCore::decode(message) {
+                    Ok(flow) => pack.push(flow),
+                    Err(_) => bad += 1,
+                }
+            }
+            bad
+        }
+    }
+}
+
+/// Puts each flow's trusted receive time in place of the sent one; returns the partition's clock, this pack
+/// included, and how many times were replaced. A record without a readable flow moves no clock.
+fn pack_clock(
+    record: &RecordRef<'_>,
+    pack: &mut [FlowCore],
+    clock: i64,
+    config: &JobConfig,
+) -> (i64, u64) {
+    let (mut clock, mut replaced) = (clock, 0);
+    for flow in pack {
+        let (mut time, poisoned) = acceptance::trusted_ns(flow.received_ns, record.timestamp_millis);
+        if broken!(config, PoisonTrusted) && flow.received_ns != 0 {
+            time = i64::try_from(flow.received_ns).unwrap_or(time);
+        }
+        replaced += u64::from(poisoned);
+        flow.received_ns = u64::try_from(time).unwrap_or(0);
+        clock = clock.max(time);
+    }
+    (clock, replaced)
+}
+
+/// Recognises a record again: crc32 of its length and its first 256 bytes.
+pub(crate) fn fingerprint(record: &RecordRef<'_>) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&record.payload.len().to_le_bytes());
+    crc.update(record.payload.get(..256).unwrap_or(record.payload));
+    crc.finalize()
+}

@@ -1,0 +1,202 @@
+//! Restore: from the newest checkpoint to a job that goes on from its cut, with any number of workers.
+//!
+//! Loads the slots not yet retired, seeks to the cut. Whatever does not fit (other row options, another topic, a
+//! gap, missing tables) is refused before anything is read. Laws 1 and 3: the timeline goes on where it stood;
+//! other tables than the newest version's are a new version from L on.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use flow_proto::RowRecord;
+use flow_state::{Checkpoint, Position, StateDir, TableVersion, Timeline};
+use flow_tables::TableSet;
+use flow_topic::{Topic, TopicError};
+
+use crate::config::{JobConfig, broken};
+use crate::enrich::Versions;
+use crate::failure::JobError;
+use crate::partition::fingerprint;
+use crate::window_state::WindowState;
+
+/// Where a job begins.
+pub(crate) struct Start {
+    /// The newest checkpoint, or an empty one numbered 0.
+    pub(crate) base: Arc<Checkpoint>,
+    pub(crate) positions: BTreeMap<u32, Position>,
+    /// With `until_end`: the offsets at which it ends.
+    pub(crate) ends: BTreeMap<u32, u64>,
+    pub(crate) timeline: Timeline,
+    pub(crate) versions: Versions,
+    /// The start was not at the topic's beginning.
+    pub(crate) partial: bool,
+    pub(crate) next_number: u64,
+}
+
+/// Reads the state and checks it against topic, tables and options.
+pub(crate) fn start(
+    config: &JobConfig,
+    topic: &dyn Topic,
+    tables: Arc<TableSet>,
+    state: &StateDir,
+    job: &str,
+) -> Result<Start, JobError> {
+    let base = match state.newest()? {
+        Some(checkpoint) => {
+            same_config(config, &checkpoint)?;
+            checkpoint
+        }
+        None => genesis(config, job),
+    };
+    let (timeline, versions) = timeline(&base, tables, state)?;
+    let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
+    let mut partial = false;
+    for partition in 0..topic.partitions()? {
+        let bounds = topic.bounds(partition)?;
+        let at = match base.cut.get(&partition) {
+            Some(at) => {
+                same_topic(topic, partition, at)?;
+                *at
+            }
+            None => {
+                partial |= bounds.earliest > 0;
+                Position { offset: bounds.earliest, clock_ns: i64::MIN, last_record: None }
+            }
+        };
+        let clock_ns = if broken!(config, ClocksNotDurable) { i64::MIN } else { at.clock_ns };
+        positions.insert(partition, Position { clock_ns, ..at });
+        if config.until_end {
+            ends.insert(partition, bounds.end);
+        }
+    }
+    let next_number = state.next_number()?;
+    Ok(Start { base: Arc::new(base), positions, ends, timeline, versions, partial, next_number })
+}
+
+fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
+    Checkpoint {
+        number: 0,
+        attempt: 0,
+        job: job.to_owned(),
+        config: config.rows.recorded(),
+        cut: BTreeMap::new(),
+        watermark_ns: i64::MIN,
+        timeline: Timeline::default(),
+        complete: BTreeMap::new(),
+        slots: BTreeMap::new(),
+        partial: Vec::new(),
+        segments: BTreeMap::new(),
+    }
+}
+
+fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobError> {
+    let given = config.rows.recorded();
+    for (option, recorded) in &checkpoint.config {
+        let now = given.get(option).cloned().unwrap_or_default();
+        if now != *recorded {
+            return Err(JobError::OtherConfig {
+                option: option.clone(),
+                recorded: recorded.clone(),
+                given: now,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The state's table versions, loaded; and the given tables as a new version from L on if they are others.
+fn timeline(
+    base: &Checkpoint,
+    tables: Arc<TableSet>,
+    state: &StateDir,
+) -> Result<(Timeline, Versions), JobError> {
+    let mut timeline = base.timeline.clone();
+    let archive = tables.archive();
+    let hash = flow_state::table_hash(&archive);
+    state.archive_table(&hash, &archive)?;
+    let newest = timeline.versions.last().map(|(_, version)| version.clone());
+    if newest.as_ref().is_none_or(|version| version.hash != hash) {
+        let number = newest.map_or(1, |version| version.number + 1);
+        let from = timeline.fence_secs;
+        timeline.versions.retain(|(start, _)| *start < from);
+        timeline.versions.push((from, TableVersion { number, hash: hash.clone() }));
+    }
+    let mut loaded = Vec::new();
+    for (from, version) in &timeline.versions {
+        let set = if version.hash == hash {
+            Arc::clone(&tables)
+        } else {
+            let bytes = state.read_table(&version.hash)?;
+            let set = TableSet::from_archive(&bytes).map_err(|error| JobError::Tables {
+                version: version.number,
+                what: error.to_string(),
+            })?;
+            Arc::new(set)
+        };
+        loaded.push((*from, set));
+    }
+    // A version whose slots are all retired is needed by no flow that can still count.
+    let keep = loaded.iter().rposition(|(from, _)| *from <= timeline.retired_secs).unwrap_or(0);
+    Ok((timeline, Versions::new(loaded.split_off(keep))))
+}
+
+/// Law 1: the offsets must name the records that were read.
+fn same_topic(topic: &dyn Topic, partition: u32, at: &Position) -> Result<(), JobError> {
+    let bounds = topic.bounds(partition)?;
+    let other = |what: String| JobError::OtherTopic { url: topic.url(), partition, what };
+    if bounds.end < at.offset {
+        let end = bounds.end;
+        return Err(other(format!("it ends at offset {end}, the state has read up to {}", at.offset)));
+    }
+    if bounds.earliest > at.offset {
+        return Err(JobError::Topic(TopicError::Gap {
+            url: topic.url(),
+            partition,
+            offset: at.offset,
+            earliest: bounds.earliest,
+        }));
+    }
+    if let Some((offset, stamp, crc)) = at.last_record.filter(|last| last.0 >= bounds.earliest) {
+        let mut reader = topic.reader(partition, offset)?;
+        let same = reader.peek()?.is_some_and(|record| {
+            record.offset == offset
+                && record.timestamp_millis == stamp
+                && fingerprint(&record) == crc
+        });
+        if !same {
+            return Err(other(format!("the record at offset {offset} is another one")));
+        }
+    }
+    Ok(())
+}
+
+/// The windows of one worker: rows of its shards in slots not yet retired.
+pub(crate) fn windows(
+    config: &JobConfig,
+    base: &Checkpoint,
+    state: &StateDir,
+    worker: usize,
+) -> Result<WindowState, JobError> {
+    let window_secs = config.rows.window_secs;
+    let live = |slot_secs: u64| slot_secs + window_secs > base.timeline.retired_secs;
+    let complete = base.complete.keys().filter(|group| live(group.slot_secs)).copied().collect();
+    let mut windows = WindowState::new(window_secs, complete);
+    // Ascending by number: a later segment's absolute totals replace an earlier one's.
+    let names: Vec<_> = base.segments.iter().collect();
+    let from = if broken!(config, OnlyNewestSegment) { names.len().saturating_sub(1) } else { 0 };
+    for (name, groups) in &names[from..] {
+        let groups: BTreeSet<_> = groups.iter().filter(|group| live(group.slot_secs)).collect();
+        if groups.is_empty() {
+            continue;
+        }
+        let segment = state.read_segment::<RowRecord>(**name)?;
+        for shard in (worker..segment.shards()).step_by(config.workers) {
+            for row in segment.shard(shard) {
+                let group = flow_state::Group { rollup: row.rollup, slot_secs: row.slot_secs };
+                if groups.contains(&group) {
+                    windows.restore(row);
+                }
+            }
+        }
+    }
+    Ok(windows)
+}

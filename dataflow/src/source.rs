@@ -1,0 +1,188 @@
+//! The source operator: reads this worker's partitions inside the open tick, to pre-aggregated rows.
+//!
+//! Input: ticks. Outputs: rows by (rollup, slot, key), and reports to worker 0. State: the partitions and the cache
+//! of pre-aggregation, empty between ticks. The right to send comes only from the ticks' own messages: tick n's
+//! capability is kept until n+1's message or the end of the ticks, and with it go n's cuts (law 4).
+//! Law 8: it stops at a bound of bytes in unfinished ticks, and is woken when a tick is finished.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use flow_proto::RowRecord;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, Stream};
+use timely::scheduling::Activator;
+
+use crate::config::JobConfig;
+use crate::failure::Failure;
+use crate::metrics::Metrics;
+use crate::partition::{Downstream, Partition, Stop};
+use crate::tick::{Report, Tick};
+
+pub(crate) type Builder<T> = CapacityContainerBuilder<Vec<T>>;
+pub(crate) type Flowing<'s, T> = Stream<'s, u64, Vec<T>>;
+
+/// Bytes one partition reads in an activation before the others have their turn.
+const TURN_BYTES: u64 = 1 << 20;
+
+/// How a worker's source learns that ticks are finished.
+#[derive(Default)]
+pub(crate) struct Finished {
+    /// First tick not finished yet.
+    pub(crate) first_open: Cell<u64>,
+    /// Wakes the source: a frontier that moves activates the operators downstream of it, never the source.
+    pub(crate) wake: RefCell<Option<Activator>>,
+}
+
+/// The open tick and the right to send in it: rows, reports.
+type Open = (Tick, Capability<u64>, Capability<u64>);
+
+/// What the operator owns.
+pub(crate) struct Source {
+    pub(crate) worker: usize,
+    pub(crate) partitions: Vec<Partition>,
+    pub(crate) down: Downstream,
+    pub(crate) config: JobConfig,
+    pub(crate) metrics: Metrics,
+    pub(crate) failure: Failure,
+    /// Bytes read in unfinished ticks, oldest first.
+    flight: VecDeque<(u64, u64)>,
+    told_bytes: u64,
+}
+
+impl Source {
+    pub(crate) fn new(
+        worker: usize,
+        partitions: Vec<Partition>,
+        down: Downstream,
+        (config, metrics, failure): (JobConfig, Metrics, Failure),
+    ) -> Source {
+        let flight = VecDeque::new();
+        Source { worker, partitions, down, config, metrics, failure, flight, told_bytes: 0 }
+    }
+
+    /// The open tick is over: what the cache holds leaves in it, then its cuts.
+    fn end_tick(&mut self, tick: u64, reports: &mut Vec<Report>) {
+        self.down.enricher.flush(&mut self.down.sums);
+        self.down.sums.drain();
+        reports.extend(self.partitions.iter_mut().map(|p| Report::Cut(p.cut(tick))));
+        self.told_bytes = 0;
+    }
+
+    /// Reads on in the open tick. True if there may be more to read at once.
+    fn read(&mut self, tick: &Tick, first_open: u64, reports: &mut Vec<Report>) -> bool {
+        while self.flight.front().is_some_and(|(n, _)| *n < first_open) {
+            self.flight.pop_front();
+        }
+        let mut in_flight: u64 = self.flight.iter().map(|(_, bytes)| bytes).sum();
+        let (mut read, mut more) = (0, false);
+        for partition in &mut self.partitions {
+            if partition.waits || partition.ended || in_flight >= self.config.in_flight_bytes {
+                continue;
+            }
+            let mut budget = TURN_BYTES;
+            let stop =
+                partition.poll(tick, &mut budget, &mut self.down, (&self.config, &self.metrics));
+            read += TURN_BYTES - budget;
+            in_flight += TURN_BYTES - budget;
+            match stop {
+                Ok(Stop::Budget) => more = true,
+                Ok(Stop::Empty) => {}
+                Ok(Stop::Held(reach)) => {
+                    partition.waits = true;
+                    reports.push(Report::Reaches(reach));
+                }
+                Ok(Stop::Paused) => {
+                    partition.waits = true;
+                    reports.push(Report::Paused);
+                }
+                Ok(Stop::End) => {
+                    partition.ended = true;
+                    reports.push(Report::Ended);
+                }
+                Err(error) => {
+                    partition.ended = true;
+                    self.failure.set(error.into());
+                    reports.push(Report::Failed);
+                }
+            }
+        }
+        self.account(tick.n, read, in_flight, reports);
+        more && in_flight < self.config.in_flight_bytes
+    }
+
+    /// Tells worker 0 what was read: every eighth of a tick, and always when the bound is reached.
+    fn account(&mut self, tick: u64, read: u64, in_flight: u64, reports: &mut Vec<Report>) {
+        if read == 0 {
+            return;
+        }
+        match self.flight.back_mut() {
+            Some((n, bytes)) if *n == tick => *bytes += read,
+            _ => self.flight.push_back((tick, read)),
+        }
+        let bytes = self.flight.back().map_or(0, |(_, bytes)| *bytes);
+        let full = in_flight >= self.config.in_flight_bytes;
+        if full || bytes - self.told_bytes >= self.config.tick_bytes / 8 {
+            self.told_bytes = bytes;
+            reports.push(Report::Read { worker: self.worker, tick, bytes, full });
+        }
+    }
+}
+
+/// Builds the operator.
+pub(crate) fn source<'s>(
+    scope: Scope<'s, u64>,
+    ticks: Flowing<'s, Tick>,
+    mut source: Source,
+    finished: Rc<Finished>,
+) -> (Flowing<'s, RowRecord>, Flowing<'s, Report>) {
+    let mut builder = OperatorBuilder::new("source".to_owned(), scope);
+    let mut input = builder.new_input(ticks, Pipeline);
+    let (output, rows) = builder.new_output();
+    let mut rows_out = OutputBuilder::<u64, Builder<RowRecord>>::from(output);
+    let (output, reports) = builder.new_output();
+    let mut reports_out = OutputBuilder::<u64, Builder<Report>>::from(output);
+    let activator = scope.activator_for(builder.operator_info().address);
+    *finished.wake.borrow_mut() = Some(activator.clone());
+    builder.build(move |initial| {
+        drop(initial);
+        let mut open: Option<Open> = None;
+        let mut told: Vec<Report> = Vec::new();
+        move |frontiers| {
+            let (mut rows_out, mut reports_out) = (rows_out.activate(), reports_out.activate());
+            let mut next: Vec<Option<Open>> = Vec::new();
+            input.for_each(|capability, ticks| {
+                for tick in ticks.drain(..) {
+                    let keep = capability.retain_least(0).zip(capability.retain_least(1));
+                    if let Some((rows, reports)) = keep {
+                        next.push(Some((tick, rows, reports)));
+                    }
+                }
+            });
+            if frontiers[0].is_empty() {
+                next.push(None); // worker 0 has closed the ticks: the open one ends, too
+            }
+            for following in next {
+                if let Some((tick, rows, reports)) = std::mem::replace(&mut open, following) {
+                    source.end_tick(tick.n, &mut told);
+                    rows_out.session(&rows).give_iterator(source.down.sums.out.drain(..));
+                    reports_out.session(&reports).give_iterator(told.drain(..));
+                }
+                source.partitions.iter_mut().for_each(|p| p.waits = false);
+            }
+            let Some((tick, rows, reports)) = &open else { return };
+            let more = source.read(tick, finished.first_open.get(), &mut told);
+            rows_out.session(rows).give_iterator(source.down.sums.out.drain(..));
+            reports_out.session(reports).give_iterator(told.drain(..));
+            if more {
+                activator.activate();
+            }
+        }
+    });
+    (rows, reports)
+}

@@ -1,0 +1,56 @@
+//! What the job is doing, for people: the last state that worker 0 has shown.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use flow_state::{Position, SlotCounts, SlotSecs};
+
+/// What the job waits for while it reads nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waiting {
+    /// It reads.
+    #[default]
+    Nothing,
+    /// No partition has ever had a record.
+    FirstRecord,
+    /// Everything is read; the next slot is complete once the watermark reaches this, seconds since 1970.
+    SlotCompletes(u64),
+    /// Everything is read and every slot is complete.
+    MoreRecords,
+}
+
+/// A look at a running job.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// Watermark, ns since 1970; `None` before the first record.
+    pub watermark_ns: Option<i64>,
+    /// Newest tick.
+    pub tick: u64,
+    /// Newest durable checkpoint.
+    pub checkpoint: u64,
+    /// Keys held by all workers.
+    pub open_keys: u64,
+    /// Offset and clock of each partition.
+    pub positions: BTreeMap<u32, Position>,
+    /// Counts of recent slots; 0 is `elsewhere`.
+    pub slots: BTreeMap<SlotSecs, SlotCounts>,
+    /// R: slots that end at or below it are retired. Seconds.
+    pub retired_secs: u64,
+    /// What it waits for.
+    pub waiting: Waiting,
+}
+
+/// Where worker 0 shows it.
+#[derive(Debug, Default)]
+pub struct Status(Mutex<Snapshot>);
+
+impl Status {
+    /// The newest look.
+    pub fn look(&self) -> Snapshot {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn show(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

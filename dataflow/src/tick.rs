@@ -1,0 +1,78 @@
+//! What goes between worker 0 and the sources: ticks out, reports back.
+//!
+//! Law 4: tick n is one message at time n, and everything a worker needs to end it is in that message; a cut is
+//! reported under its own tick's capability, so the frontier of the reports says when all cuts of n are known.
+
+use flow_state::{Position, SlotSecs};
+use serde::{Deserialize, Serialize};
+
+/// Opens tick `n`, and with it ends the one before.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Tick {
+    /// Its number, from 1 on: timely's time.
+    pub(crate) n: u64,
+    /// L: a pack whose clock + earliness reaches it waits. Seconds.
+    pub(crate) fence_secs: u64,
+    /// R: slots that end at or below it are retired for the flows of this tick. Seconds.
+    pub(crate) retired_secs: u64,
+    /// Slots that end at or below it are complete if this tick is sealed. Seconds.
+    pub(crate) complete_secs: u64,
+    /// Clock of the slowest partition with unread records, ns; `i64::MAX` if there is none.
+    pub(crate) slow_ns: i64,
+    /// Number of the checkpoint that seals this tick; 0: none.
+    pub(crate) seal: u64,
+}
+
+/// Flows of one slot in one partition and tick: in rows, too early, too late, implausible.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Tally {
+    pub(crate) flows: u64,
+    pub(crate) too_early: u64,
+    pub(crate) too_late: u64,
+    pub(crate) implausible: u64,
+}
+
+/// Where a partition stood when a tick ended, and what became of the tick's flows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Cut {
+    pub(crate) tick: u64,
+    pub(crate) partition: u32,
+    pub(crate) position: Position,
+    /// More records were waiting.
+    pub(crate) unread: bool,
+    /// By slot; 0 is `elsewhere`.
+    pub(crate) tallies: Vec<(SlotSecs, Tally)>,
+}
+
+/// What a source tells worker 0.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// A tick ended here.
+    Cut(Cut),
+    /// A pack waits: its clock + earliness, ns, reaches L.
+    Reaches(i64),
+    /// A partition waits for the slowest one.
+    Paused,
+    /// Bytes read by one worker in a tick so far; `full`: it stops until a tick is finished.
+    Read { worker: usize, tick: u64, bytes: u64, full: bool },
+    /// A partition was read to the end seen at the start.
+    Ended,
+    /// A source can't go on; the reason stands in the job's failure cell.
+    Failed,
+}
+
+/// A worker has closed a tick: how many keys it holds.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Closed {
+    pub(crate) worker: usize,
+    pub(crate) open_keys: u64,
+}
+
+/// A segment of checkpoint `number` is durable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sealed {
+    pub(crate) number: u64,
+    pub(crate) process: u32,
+    /// The groups it holds; empty: there was nothing to write, and there is no file.
+    pub(crate) groups: Vec<flow_state::Group>,
+}

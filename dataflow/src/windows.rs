@@ -1,0 +1,127 @@
+//! The windows operator: sums rows by shard, closes ticks in order, seals checkpoints.
+//!
+//! Inputs: rows exchanged by shard, and the ticks. Outputs: one `Closed` for every tick, and `Sealed` when the
+//! segment of a sealed tick is durable. State: `WindowState`, and rows of later ticks that came early. A tick's
+//! frontier passing means that no flow of it can come any more, from any worker.
+//! Law 4: when tick n is closed, the state is the fold of exactly the flows below cut(n): rows of later ticks wait
+//! in `early`, whose size is bounded by the sources' bytes in flight.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::mpsc;
+
+use flow_proto::RowRecord;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::Scope;
+
+use crate::segment_writer::{Part, SegmentWriter};
+use crate::source::{Builder, Flowing};
+use crate::tick::{Closed, Sealed, Tick};
+use crate::window_state::WindowState;
+
+/// What the operator owns.
+pub(crate) struct Windows {
+    pub(crate) worker: usize,
+    pub(crate) state: WindowState,
+    pub(crate) writer: SegmentWriter,
+    /// Rows of ticks that are not being folded yet.
+    early: BTreeMap<u64, Vec<Vec<RowRecord>>>,
+    folding: u64,
+    /// A deliberate breakage: rows of the next tick are folded at once.
+    fold_early: bool,
+}
+
+impl Windows {
+    pub(crate) fn new(worker: usize, state: WindowState, writer: SegmentWriter, fold_early: bool) -> Self {
+        Windows { worker, state, writer, early: BTreeMap::new(), folding: 1, fold_early }
+    }
+
+    fn take(&mut self, tick: u64, rows: &mut Vec<RowRecord>) {
+        if tick == self.folding || self.fold_early {
+            self.state.fold(rows);
+            rows.clear();
+        } else {
+            self.early.entry(tick).or_default().push(std::mem::take(rows));
+        }
+    }
+
+    /// Tick n is over: the next one is folded from now on.
+    fn step(&mut self, n: u64) {
+        self.folding = n + 1;
+        for rows in self.early.remove(&self.folding).unwrap_or_default() {
+            self.state.fold(&rows);
+        }
+    }
+}
+
+/// An announced tick and the rights to send in it: closed, sealed.
+type Announced = (Tick, Capability<u64>, Capability<u64>);
+
+/// Builds the operator.
+pub(crate) fn windows<'s>(
+    scope: Scope<'s, u64>,
+    rows: Flowing<'s, RowRecord>,
+    ticks: Flowing<'s, Tick>,
+    mut windows: Windows,
+) -> (Flowing<'s, Closed>, Flowing<'s, Sealed>) {
+    let mut builder = OperatorBuilder::new("windows".to_owned(), scope);
+    let by_shard = Exchange::new(|row: &RowRecord| u64::from(row.shard));
+    let mut rows_in = builder.new_input(rows, by_shard);
+    let mut ticks_in = builder.new_input(ticks, Pipeline);
+    let (output, closed) = builder.new_output();
+    let mut closed_out = OutputBuilder::<u64, Builder<Closed>>::from(output);
+    let (output, sealed) = builder.new_output();
+    let mut sealed_out = OutputBuilder::<u64, Builder<Sealed>>::from(output);
+    let wake = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
+    builder.build(move |initial| {
+        drop(initial);
+        let mut announced: BTreeMap<u64, Announced> = BTreeMap::new();
+        let mut sealing: VecDeque<(u64, Capability<u64>)> = VecDeque::new();
+        let (ack, acks) = mpsc::channel::<Sealed>();
+        move |frontiers| {
+            let (mut closed_out, mut sealed_out) = (closed_out.activate(), sealed_out.activate());
+            ticks_in.for_each(|capability, ticks| {
+                for tick in ticks.drain(..) {
+                    if let Some((a, b)) = capability.retain_least(0).zip(capability.retain_least(1)) {
+                        announced.insert(tick.n, (tick, a, b));
+                    }
+                }
+            });
+            rows_in.for_each(|capability, rows| {
+                if let Some(tick) = capability.least() {
+                    windows.take(*tick, rows);
+                }
+            });
+            while let Some(next) = announced.first_entry() {
+                let n = *next.key();
+                if frontiers.iter().any(|frontier| frontier.less_equal(&n)) {
+                    break; // a flow of this tick can still come, from any worker
+                }
+                let (tick, capability, seal_capability) = next.remove();
+                if tick.seal > 0 {
+                    let rows = windows.state.seal(tick.complete_secs, tick.retired_secs);
+                    windows.writer.send(Part {
+                        number: tick.seal,
+                        worker: windows.worker,
+                        rows,
+                        ack: ack.clone(),
+                        wake: wake.clone(),
+                    });
+                    // Held until the segment is durable: the frontier of `sealed` is the acknowledgement.
+                    sealing.push_back((tick.seal, seal_capability));
+                }
+                let open_keys = windows.state.keys();
+                closed_out.session(&capability).give(Closed { worker: windows.worker, open_keys });
+                windows.step(n);
+            }
+            for done in acks.try_iter() {
+                if let Some((_, capability)) = sealing.pop_front() {
+                    sealed_out.session(&capability).give(done);
+                }
+            }
+        }
+    });
+    (closed, sealed)
+}

@@ -1,0 +1,129 @@
+//! A topic in memory whose records become visible when the test says so.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use flow_topic::{
+    Bounds, Headers, NewRecord, Reader, RecordRef, Timestamps, Topic, TopicError, Writer,
+};
+
+/// One record as the test made it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub timestamp_millis: i64,
+    pub ours: bool,
+    pub payload: Vec<u8>,
+}
+
+#[derive(Debug, Default)]
+struct Partition {
+    records: Vec<Stored>,
+    visible: AtomicU64,
+}
+
+/// The topic. Clones share the records and what is visible of them.
+#[derive(Clone, Debug)]
+pub struct MemoryTopic(Arc<Vec<Partition>>);
+
+const OURS: &[u8] = b"\x0dflow-pipeline\x01\x001";
+
+impl MemoryTopic {
+    pub fn new(partitions: Vec<Vec<Stored>>) -> MemoryTopic {
+        let make = |records| Partition { records, visible: AtomicU64::new(0) };
+        MemoryTopic(Arc::new(partitions.into_iter().map(make).collect()))
+    }
+
+    /// Records of a partition, visible or not.
+    pub fn records(&self, partition: usize) -> &[Stored] {
+        &self.0[partition].records
+    }
+
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Shows the next `more` records of a partition; false if all were visible.
+    pub fn reveal(&self, partition: usize, more: u64) -> bool {
+        let part = &self.0[partition];
+        let all = part.records.len() as u64;
+        let before = part.visible.load(Ordering::Acquire);
+        part.visible.store(all.min(before + more), Ordering::Release);
+        before < all
+    }
+
+    pub fn reveal_all(&self) {
+        for partition in 0..self.count() {
+            self.reveal(partition, u64::MAX / 2);
+        }
+    }
+
+    pub fn visible(&self, partition: usize) -> u64 {
+        self.0[partition].visible.load(Ordering::Acquire)
+    }
+}
+
+impl Topic for MemoryTopic {
+    fn url(&self) -> String {
+        "memory://test".to_owned()
+    }
+    fn partitions(&self) -> Result<u32, TopicError> {
+        Ok(self.count() as u32)
+    }
+    fn timestamps(&self) -> Timestamps {
+        Timestamps::Create
+    }
+    fn bounds(&self, partition: u32) -> Result<Bounds, TopicError> {
+        Ok(Bounds { earliest: 0, end: self.visible(partition as usize) })
+    }
+    fn offset_at(&self, _: u32, _: i64) -> Result<Option<u64>, TopicError> {
+        Ok(None)
+    }
+    fn reader(&self, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TopicError> {
+        Ok(Box::new(MemoryReader { topic: self.clone(), partition: partition as usize, offset }))
+    }
+    fn writer(&self) -> Result<Box<dyn Writer>, TopicError> {
+        Ok(Box::new(NoWriter))
+    }
+}
+
+struct NoWriter;
+
+impl Writer for NoWriter {
+    fn append(&mut self, _: u32, _: NewRecord<'_>) -> Result<(), TopicError> {
+        Err(TopicError::Missing { url: "memory://test is read-only".to_owned() })
+    }
+    fn flush(&mut self) -> Result<(), TopicError> {
+        Ok(())
+    }
+}
+
+struct MemoryReader {
+    topic: MemoryTopic,
+    partition: usize,
+    offset: u64,
+}
+
+impl Reader for MemoryReader {
+    fn peek(&mut self) -> Result<Option<RecordRef<'_>>, TopicError> {
+        if self.offset >= self.topic.visible(self.partition) {
+            return Ok(None);
+        }
+        let stored = &self.topic.records(self.partition)[self.offset as usize];
+        Ok(Some(RecordRef {
+            offset: self.offset,
+            timestamp_millis: stored.timestamp_millis,
+            headers: Headers(if stored.ours { OURS } else { b"" }),
+            payload: &stored.payload,
+        }))
+    }
+    fn advance(&mut self) {
+        self.offset += 1;
+    }
+    fn position(&self) -> u64 {
+        self.offset
+    }
+    fn seek(&mut self, offset: u64) -> Result<(), TopicError> {
+        self.offset = offset;
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! What the job's tests share: topic, follower, running a job to its end.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
+
+pub mod follower;
+pub mod memory;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use flow_dataflow::{Clock, Job, JobConfig, JobError, Metrics, Snapshot, Status};
+use flow_state::{Acks, Published, StateDir};
+use flow_tables::TableSet;
+use flow_topic::Topic;
+
+use follower::Table;
+
+/// Milliseconds that pass with every look at the clock: time is injected, and goes on only by being asked for.
+pub fn clock(step_millis: u64) -> Clock {
+    let now = AtomicU64::new(1_000_000_000_000_000_000);
+    Arc::new(move || now.fetch_add(step_millis * 1_000_000, Ordering::Relaxed))
+}
+
+/// One attempt of a job and its follower.
+pub struct Attempt {
+    pub job: Job,
+    pub stop: Arc<AtomicBool>,
+    pub status: Arc<Status>,
+    pub metrics: Metrics,
+}
+
+impl Attempt {
+    pub fn new(
+        config: JobConfig,
+        topic: Arc<dyn Topic>,
+        tables: Arc<TableSet>,
+        state: StateDir,
+        attempt: u64,
+    ) -> Attempt {
+        let stop = Arc::new(AtomicBool::new(false));
+        let status = Arc::new(Status::default());
+        let metrics = Metrics::default();
+        let job = Job {
+            config,
+            topic,
+            tables,
+            state,
+            published: Published::new(),
+            acks: Acks::new(1),
+            metrics: metrics.clone(),
+            status: Arc::clone(&status),
+            clock: clock(1),
+            id: "test".to_owned(),
+            attempt,
+            stop: Arc::clone(&stop),
+        };
+        Attempt { job, stop, status, metrics }
+    }
+
+    /// Runs to the end; the table follows.
+    pub fn run(self, table: Table) -> Result<(Snapshot, Table), JobError> {
+        let (published, acks, state) =
+            (Arc::clone(&self.job.published), Arc::clone(&self.job.acks), self.job.state.clone());
+        let follower = thread::spawn(move || table.follow(&published, &state, &acks));
+        let result = self.job.run();
+        let table = follower.join().expect("the follower holds");
+        Ok((result?, table))
+    }
+}
