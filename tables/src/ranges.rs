@@ -1,9 +1,9 @@
 //! The canonical form of a table: sorted, disjoint, merged ranges with a value, IPv4 and IPv6 apart.
 //!
 //! Published tables hold nested and even half-overlapping rows. At any address the covering row that starts
-//! last wins; of those with one start the narrower; of those with one range the later in the file. For nested
-//! rows, prefixes always are, that is the inner one; for the rest it is what publishers' own tools do with
-//! their sorted files (the later row wins).
+//! last wins; of those with one start the narrower; of those with one range the later in the file. Of nested
+//! rows, as prefixes always are, that is the inner one; of others the later in a sorted file, as publishers'
+//! own tools have it.
 //!
 //! Law: the form depends only on what each address maps to.
 

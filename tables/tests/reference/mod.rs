@@ -1,0 +1,100 @@
+//! What a table ought to say: `prefix-trie` for prefixes, painted ranges for everything; no code of the crate.
+
+// Each test file takes from here what it needs.
+#![allow(dead_code, unreachable_pub)]
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use flow_tables::{Kind, PrefixTable, Source, TableSet};
+use prefix_trie::PrefixMap;
+
+/// An address as the table takes it.
+pub fn octets(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(a) => a.to_ipv6_mapped().octets(),
+        IpAddr::V6(a) => a.octets(),
+    }
+}
+
+/// IPv4 address by number.
+pub fn v4(n: u32) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from(n))
+}
+
+/// IPv6 address by number.
+pub fn v6(n: u128) -> IpAddr {
+    IpAddr::V6(Ipv6Addr::from(n))
+}
+
+/// The AS table of a text.
+pub fn asn_table(text: &str) -> std::sync::Arc<PrefixTable> {
+    let (set, _) = TableSet::load_sources(&[(Kind::Asn, Source::Text("test", text.as_bytes()))])
+        .expect("the test's own table loads");
+    set.asn.expect("an AS table")
+}
+
+/// Longest-prefix match by `prefix-trie`.
+#[derive(Default)]
+pub struct Trie {
+    v4: PrefixMap<(u32, u8), u32>,
+    v6: PrefixMap<(u128, u8), u32>,
+}
+
+impl Trie {
+    pub fn insert(&mut self, base: IpAddr, length: u8, value: u32) {
+        match base {
+            IpAddr::V4(a) => self.v4.insert((a.into(), length), value),
+            IpAddr::V6(a) => self.v6.insert((a.into(), length), value),
+        };
+    }
+
+    pub fn lookup(&self, address: IpAddr) -> u32 {
+        let value = match address {
+            IpAddr::V4(a) => self.v4.get_lpm(&(a.into(), 32)).map(|(_, v)| *v),
+            IpAddr::V6(a) => self.v6.get_lpm(&(a.into(), 128)).map(|(_, v)| *v),
+        };
+        value.unwrap_or(0)
+    }
+}
+
+/// One family as a wall that rows are painted on one after the other: the later row covers.
+#[derive(Default)]
+pub struct Wall(BTreeMap<u128, (u128, u32)>);
+
+impl Wall {
+    pub fn paint(&mut self, first: u128, last: u128, value: u32) {
+        let mut cut = Vec::new();
+        if let Some((&f, &(l, v))) = self.0.range(..first).next_back()
+            && l >= first
+        {
+            cut.push((f, l, v));
+        }
+        cut.extend(self.0.range(first..=last).map(|(&f, &(l, v))| (f, l, v)));
+        for (f, l, v) in cut {
+            self.0.remove(&f);
+            if f < first {
+                self.0.insert(f, (first - 1, v));
+            }
+            if l > last {
+                self.0.insert(last + 1, (l, v));
+            }
+        }
+        self.0.insert(first, (last, value));
+    }
+
+    pub fn lookup(&self, at: u128) -> u32 {
+        self.0
+            .range(..=at)
+            .next_back()
+            .filter(|(_, (last, _))| *last >= at)
+            .map_or(0, |(_, (_, v))| *v)
+    }
+
+    /// Every first and last address, and those beside.
+    pub fn edges(&self) -> impl Iterator<Item = u128> + '_ {
+        self.0.iter().flat_map(|(&first, &(last, _))| {
+            [first.saturating_sub(1), first, last, last.saturating_add(1)]
+        })
+    }
+}
