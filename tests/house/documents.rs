@@ -118,7 +118,7 @@ fn unlisted(index: &str, names: &[String]) -> Vec<String> {
 
 /// Relative links of a document whose target is not in the tree.
 fn dead_links(document: &File) -> Vec<String> {
-    let folder = Path::new(&document.path).parent().unwrap();
+    let folder = Path::new(&document.path).parent().unwrap_or(Path::new(""));
     let links = document
         .text
         .split("](")
@@ -192,7 +192,10 @@ fn unknown(used: &[(String, Vec<String>)]) -> Vec<String> {
 /// The `--help` of a subcommand, if the binary has it.
 fn help(command: &str) -> Option<String> {
     let mut run = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
-    let output = run.args([command, "--help"]).output().unwrap();
+    let output = run
+        .args([command, "--help"])
+        .output()
+        .expect("the binary starts");
     output
         .status
         .success()

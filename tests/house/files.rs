@@ -11,7 +11,8 @@ const MOST_LINES: usize = 600;
 /// The median Rust file is at most this long.
 const MEDIAN_LINES: usize = 140;
 
-/// Sources in which time and chance are arguments (law 10): decoders, operators, tables, stores.
+/// Sources in which time is an argument (law 10): decoders, operators, tables, stores. A follower may measure how
+/// long a write took; the others may not even do that.
 const CLOCKLESS: [&str; 5] = [
     "proto/src/",
     "ingest/src/wire/",
@@ -82,7 +83,7 @@ fn no_path_of_the_builders_machine_is_left() {
 #[test]
 fn no_name_is_a_catch_all() {
     everywhere("no-catch-all", catch_all, &rust_files());
-    control(|f| catch_all(f), "src/utils.rs", "", "");
+    control(catch_all, "src/utils.rs", "", "");
     assert_eq!(
         catch_all(&File::example("tests/common/mod.rs", "")).len(),
         1
@@ -225,8 +226,9 @@ fn clocks(file: &File) -> Vec<String> {
     if !CLOCKLESS.iter().any(|folder| file.path.starts_with(folder)) {
         return vec![];
     }
+    let measures = file.path.starts_with("sinks/");
     lines(file, |line| {
-        line.contains("SystemTime::now") || line.contains("Instant::now")
+        line.contains("SystemTime::now") || (line.contains("Instant::now") && !measures)
     })
 }
 

@@ -6,10 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
-
 use crate::assert_none;
-use crate::tree::{file, metadata};
+use crate::tree::{Dependency, Metadata, file, metadata};
 
 /// A room, and what it must not know.
 struct Room {
@@ -110,7 +108,8 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 #[test]
 fn every_room_uses_only_what_it_may() {
     let metadata = metadata();
-    let (graph, ours) = (graph(&metadata), ours(&metadata));
+    let ours: Vec<String> = metadata.ours().map(|p| p.name.clone()).collect();
+    let graph = graph(&metadata);
     assert!(
         graph["flow-dataflow"].contains("timely"),
         "the graph is not read right"
@@ -173,14 +172,20 @@ fn a_forbidden_edge_is_found() {
 
 #[test]
 fn the_graph_leaves_tests_dependencies_out() {
-    let dependency = |id: &str, kind: Value| json!({"pkg": id, "dep_kinds": [{"kind": kind}]});
-    let package = |id: &str| json!({"id": id, "name": format!("name-{id}"), "version": "1.0.0"});
-    let metadata = json!({
-        "packages": [package("a"), package("b"), package("c"), package("d")],
+    let metadata = r#"{
+        "packages": [
+            {"id": "a", "name": "name-a", "source": null, "manifest_path": "a/Cargo.toml"},
+            {"id": "b", "name": "name-b", "source": "registry", "manifest_path": "b/Cargo.toml"},
+            {"id": "c", "name": "name-c", "source": "registry", "manifest_path": "c/Cargo.toml"},
+            {"id": "d", "name": "name-d", "source": "registry", "manifest_path": "d/Cargo.toml"}
+        ],
         "resolve": {"nodes": [{"id": "a", "deps": [
-            dependency("b", Value::Null), dependency("c", json!("dev")), dependency("d", json!("build")),
-        ]}]},
-    });
+            {"pkg": "b", "dep_kinds": [{"kind": null}]},
+            {"pkg": "c", "dep_kinds": [{"kind": "dev"}]},
+            {"pkg": "d", "dep_kinds": [{"kind": "dev"}, {"kind": "build"}]}
+        ]}]}
+    }"#;
+    let metadata: Metadata = serde_json::from_str(metadata).unwrap();
     let expected = BTreeSet::from(["name-b".to_owned(), "name-d".to_owned()]);
     assert_eq!(graph(&metadata)["name-a"], expected);
 }
@@ -215,14 +220,9 @@ fn unsafe_is_forbidden_in_every_crate() {
         root.contains("\nunsafe_code = \"forbid\"\n"),
         "Cargo.toml no longer forbids unsafe code"
     );
-    let manifests: Vec<(String, String)> = metadata()["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|p| p["source"].is_null())
-        .map(|p| p["manifest_path"].as_str().unwrap().to_owned())
-        .map(|path| (path.clone(), file(&path).text))
-        .collect();
+    let metadata = metadata();
+    let paths = metadata.ours().map(|p| p.manifest_path.clone());
+    let manifests: Vec<(String, String)> = paths.map(|p| (p.clone(), file(&p).text)).collect();
     assert!(manifests.len() >= ROOMS.len());
     assert_none("no-unsafe", &without_lints(&manifests));
     let bad = (
@@ -271,36 +271,23 @@ fn closure(graph: &Graph, package: &str) -> BTreeSet<String> {
 }
 
 /// Normal and build dependencies, by name.
-fn graph(metadata: &Value) -> Graph {
-    let packages = metadata["packages"].as_array().unwrap();
-    let names: BTreeMap<&str, &str> = packages
-        .iter()
-        .map(|p| (p["id"].as_str().unwrap(), p["name"].as_str().unwrap()))
-        .collect();
+fn graph(metadata: &Metadata) -> Graph {
+    let packages = metadata.packages.iter();
+    let names: BTreeMap<&str, &str> = packages.map(|p| (p.id.as_str(), p.name.as_str())).collect();
+    let ships = |d: &&Dependency| d.dep_kinds.iter().any(|k| k.kind.as_deref() != Some("dev"));
     let mut graph = Graph::new();
-    for node in metadata["resolve"]["nodes"].as_array().unwrap() {
-        let uses = node["deps"].as_array().unwrap().iter().filter(|d| {
-            d["dep_kinds"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|k| k["kind"].as_str() != Some("dev"))
-        });
-        let uses = uses.map(|d| names[d["pkg"].as_str().unwrap()].to_owned());
+    for node in &metadata.resolve.nodes {
+        let uses = node
+            .deps
+            .iter()
+            .filter(ships)
+            .map(|d| names[d.pkg.as_str()].to_owned());
         graph
-            .entry(names[node["id"].as_str().unwrap()].to_owned())
+            .entry(names[node.id.as_str()].to_owned())
             .or_default()
             .extend(uses);
     }
     graph
-}
-
-fn ours(metadata: &Value) -> Vec<String> {
-    let packages = metadata["packages"].as_array().unwrap().iter();
-    packages
-        .filter(|p| p["source"].is_null())
-        .map(|p| p["name"].as_str().unwrap().to_owned())
-        .collect()
 }
 
 fn banned(lock: &str) -> Vec<String> {

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde::Deserialize;
 
 /// A text file: path relative to the root with `/`, and its content.
 pub(crate) struct File {
@@ -25,6 +25,56 @@ impl File {
     }
 }
 
+/// What the tests read of `cargo metadata`.
+#[derive(Deserialize)]
+pub(crate) struct Metadata {
+    pub(crate) packages: Vec<Package>,
+    pub(crate) resolve: Resolve,
+}
+
+/// One package of the graph, ours or another's.
+#[derive(Deserialize)]
+pub(crate) struct Package {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    /// `None`: of this workspace.
+    pub(crate) source: Option<String>,
+    pub(crate) manifest_path: String,
+}
+
+/// The resolved graph.
+#[derive(Deserialize)]
+pub(crate) struct Resolve {
+    pub(crate) nodes: Vec<Node>,
+}
+
+/// A package and what it depends on.
+#[derive(Deserialize)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    pub(crate) deps: Vec<Dependency>,
+}
+
+/// One edge.
+#[derive(Deserialize)]
+pub(crate) struct Dependency {
+    pub(crate) pkg: String,
+    pub(crate) dep_kinds: Vec<Kind>,
+}
+
+/// Why there is an edge: `None` normal, else `dev` or `build`.
+#[derive(Deserialize)]
+pub(crate) struct Kind {
+    pub(crate) kind: Option<String>,
+}
+
+impl Metadata {
+    /// The packages of this workspace.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = &Package> {
+        self.packages.iter().filter(|p| p.source.is_none())
+    }
+}
+
 /// The repository's root.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -35,9 +85,9 @@ pub(crate) fn files() -> Vec<File> {
     let mut found = Vec::new();
     let mut folders = vec![root().to_path_buf()];
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        for entry in std::fs::read_dir(&folder).expect("a readable folder") {
+            let entry = entry.expect("a readable folder");
+            let (path, name) = (entry.path(), entry.file_name());
             if path.is_dir() {
                 if name != "target" && name != ".git" {
                     folders.push(path);
@@ -78,7 +128,7 @@ fn read(path: &PathBuf) -> File {
 }
 
 /// `cargo metadata` for this machine's platform, so that nothing has to be downloaded for another one.
-pub(crate) fn metadata() -> Value {
+pub(crate) fn metadata() -> Metadata {
     let version = output(Command::new("rustc").arg("-vV"));
     let host = version
         .lines()
@@ -97,15 +147,15 @@ pub(crate) fn metadata() -> Value {
             .args(arguments)
             .current_dir(root()),
     );
-    serde_json::from_str(&text).unwrap()
+    serde_json::from_str(&text).expect("what cargo promises")
 }
 
 fn output(command: &mut Command) -> String {
-    let output = command.output().unwrap();
+    let output = command.output().expect("a command that starts");
     assert!(
         output.status.success(),
         "{command:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8(output.stdout).unwrap()
+    String::from_utf8(output.stdout).expect("UTF-8 on standard output")
 }
