@@ -5,7 +5,7 @@
 use crate::Flow;
 use crate::dialect::{Dialect, encode_times};
 use crate::value::{Addr, FlowType, List, Mac};
-use crate::wire::{put_bytes_field, put_varint, put_varint_field};
+use crate::wire::{put_bytes_field, put_tag, put_varint, put_varint_field, varint_len};
 
 /// A kind of field as it is written.
 trait Put {
@@ -65,11 +65,12 @@ impl<const N: usize> Put for List<N> {
         if self.as_slice().is_empty() {
             return;
         }
-        let mut packed = Vec::with_capacity(5 * N);
+        put_tag(number, 2, out);
+        let length: usize = self.as_slice().iter().map(|item| varint_len(*item)).sum();
+        put_varint(length as u64, out);
         for item in self.as_slice() {
-            put_varint(u64::from(*item), &mut packed);
+            put_varint(u64::from(*item), out);
         }
-        put_bytes_field(number, &packed, out);
     }
 }
 
@@ -90,17 +91,26 @@ impl Flow {
     /// Appends the flow as one message with its length in front.
     pub fn encode_delimited(&self, dialect: Dialect, out: &mut Vec<u8>) {
         let start = out.len();
-        // Nearly every message is between 64 and 16,383 bytes long: leave room for a length of two bytes.
+        // Nearly every message is shorter than 16,384 bytes: its length takes one byte or two.
         out.extend_from_slice(&[0, 0]);
         self.encode(dialect, out);
-        let length = out.len() - start - 2;
-        if let (128..=16_383, Some([low, high])) = (length, out.get_mut(start..start + 2)) {
-            *low = (length & 0x7f) as u8 | 0x80;
-            *high = (length >> 7) as u8;
-            return;
+        let message = start + 2;
+        let length = out.len() - message;
+        match out.get_mut(start..message) {
+            Some([low, high]) if (128..=16_383).contains(&length) => {
+                *low = (length & 0x7f) as u8 | 0x80;
+                *high = (length >> 7) as u8;
+            }
+            Some([low, _]) if length < 128 => {
+                *low = length as u8;
+                out.copy_within(message.., start + 1);
+                out.truncate(start + 1 + length);
+            }
+            _ => {
+                let mut prefix = Vec::with_capacity(5);
+                put_varint(length as u64, &mut prefix);
+                out.splice(start..message, prefix);
+            }
         }
-        let mut prefix = Vec::with_capacity(3);
-        put_varint(length as u64, &mut prefix);
-        out.splice(start..start + 2, prefix);
     }
 }

@@ -1,10 +1,12 @@
 //! A flow as one JSON object with goflow2's field names, generated from the field table.
 //!
-//! Zero and absent values are left out; times are ns since 1970.
+//! Zero and absent values are left out, but for the type; EtherType and protocol are named where they have a common
+//! name, else numbers; times are ns since 1970.
 
 use std::fmt::Write;
 
 use crate::Flow;
+use crate::names::{etype_name, proto_name};
 use crate::value::{Addr, FlowType, List, Mac};
 
 /// A kind of field as JSON; `None` if it is absent.
@@ -80,6 +82,43 @@ impl<const N: usize> Json for List<N> {
     }
 }
 
+/// An EtherType or protocol number, by its name if it has one.
+struct Named {
+    number: u32,
+    name: Option<&'static str>,
+}
+
+impl Json for Named {
+    fn json(&self, out: &mut String) -> bool {
+        match self.name {
+            Some(name) if self.number != 0 => {
+                put(out, format_args!("\"{name}\""));
+                true
+            }
+            _ => self.number.json(out),
+        }
+    }
+}
+
+/// A value as it is shown; most show themselves.
+macro_rules! shown {
+    (20, $value:expr) => {
+        Named {
+            number: $value,
+            name: proto_name($value),
+        }
+    };
+    (30, $value:expr) => {
+        Named {
+            number: $value,
+            name: etype_name($value),
+        }
+    };
+    ($number:literal, $value:expr) => {
+        $value
+    };
+}
+
 /// Writes `"name":value,` unless the value is absent.
 fn field(name: &str, value: &impl Json, out: &mut String) {
     let start = out.len();
@@ -92,12 +131,12 @@ fn field(name: &str, value: &impl Json, out: &mut String) {
 }
 
 macro_rules! flow_json {
-    ($($number:literal $name:ident: $kind:ty, $json:literal, $doc:literal;)*) => {
+    ($($number:tt $name:ident: $kind:ty, $json:literal, $doc:literal;)*) => {
         impl Flow {
             /// Appends the flow as one JSON object, without a line end.
             pub fn write_json(&self, out: &mut String) {
                 out.push('{');
-                $(field($json, &self.$name, out);)*
+                $(field($json, &shown!($number, self.$name), out);)*
                 field("ip_flags", &self.ip_flags, out);
                 field("time_received_ns", &self.time_received_ns, out);
                 field("time_flow_start_ns", &self.time_flow_start_ns, out);

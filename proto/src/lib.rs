@@ -10,6 +10,7 @@ pub mod fields;
 mod flow;
 mod framing;
 mod json;
+mod names;
 mod row;
 mod value;
 mod wire;

@@ -145,19 +145,42 @@ impl<'a> Cursor<'a> {
 /// Appends a varint.
 #[inline]
 pub(crate) fn put_varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
+    if value < 0x80 {
+        out.push(value as u8);
+        return;
+    }
+    // Filled in place and appended at once: one check of the vector's room instead of one a byte.
+    let mut bytes = [0u8; 10];
+    let mut length = 0;
+    for byte in &mut bytes {
+        length += 1;
+        if value < 0x80 {
+            *byte = value as u8;
+            break;
+        }
         // Seven bits and the mark that more follow.
-        out.push((value & 0x7f) as u8 | 0x80);
+        *byte = (value & 0x7f) as u8 | 0x80;
         value >>= 7;
     }
-    out.push(value as u8);
+    out.extend_from_slice(bytes.get(..length).unwrap_or(&[]));
+}
+
+/// Bytes of a varint of at most 32 bits.
+pub(crate) fn varint_len(value: u32) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        0x20_0000..0x1000_0000 => 4,
+        _ => 5,
+    }
 }
 
 /// Appends a varint field unless it is zero, which proto3 leaves out.
 #[inline]
 pub(crate) fn put_varint_field(number: u32, value: u64, out: &mut Vec<u8>) {
     if value != 0 {
-        put_varint(u64::from(number) << 3, out);
+        put_tag(number, 0, out);
         put_varint(value, out);
     }
 }
@@ -165,7 +188,18 @@ pub(crate) fn put_varint_field(number: u32, value: u64, out: &mut Vec<u8>) {
 /// Appends a field of bytes.
 #[inline]
 pub(crate) fn put_bytes_field(number: u32, bytes: &[u8], out: &mut Vec<u8>) {
-    put_varint(u64::from(number) << 3 | 2, out);
+    put_tag(number, 2, out);
     put_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
+}
+
+/// Appends a tag; all our numbers are below 2048, so that it takes one byte or two.
+#[inline]
+pub(crate) fn put_tag(number: u32, kind: u32, out: &mut Vec<u8>) {
+    let tag = number << 3 | kind;
+    if tag < 0x80 {
+        out.push(tag as u8);
+    } else {
+        out.extend_from_slice(&[(tag & 0x7f) as u8 | 0x80, (tag >> 7) as u8]);
+    }
 }
