@@ -95,7 +95,11 @@ pub fn judge(
 pub fn counted_under(slot: SlotSecs, clock_ns: i64) -> SlotSecs {
     let start_ns = i128::from(slot) * i128::from(SECOND_NS);
     let limit_ns = i128::from(ELSEWHERE_SECS) * i128::from(SECOND_NS);
-    if (start_ns - i128::from(clock_ns)).abs() > limit_ns { ELSEWHERE } else { slot }
+    if (start_ns - i128::from(clock_ns)).abs() > limit_ns {
+        ELSEWHERE
+    } else {
+        slot
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +107,12 @@ mod tests {
     use super::*;
 
     fn flow(bytes: u64, rate: u64) -> FlowCore {
-        FlowCore { bytes, packets: 1, sampling_rate: rate, ..FlowCore::default() }
+        FlowCore {
+            bytes,
+            packets: 1,
+            sampling_rate: rate,
+            ..FlowCore::default()
+        }
     }
 
     #[test]
@@ -111,12 +120,28 @@ mod tests {
         let rows = RowConfig::default();
         let clock = 1_200_000_000 * SECOND_NS; // a slot boundary
         let at = |slot: u64| judge(&flow(1, 1), slot, clock, 0, &rows);
-        assert_eq!(at(1_200_000_300), Verdict::Counts, "one window ahead still counts");
+        assert_eq!(
+            at(1_200_000_300),
+            Verdict::Counts,
+            "one window ahead still counts"
+        );
         assert_eq!(at(1_200_000_600), Verdict::TooEarly);
-        assert_eq!(at(1_199_996_400), Verdict::Counts, "ends 3,300 s before the clock");
-        assert_eq!(at(1_199_996_100), Verdict::TooLate, "end + lateness equals the clock");
+        assert_eq!(
+            at(1_199_996_400),
+            Verdict::Counts,
+            "ends 3,300 s before the clock"
+        );
+        assert_eq!(
+            at(1_199_996_100),
+            Verdict::TooLate,
+            "end + lateness equals the clock"
+        );
         let retired = judge(&flow(1, 1), 1_199_999_700, clock, 1_200_000_000, &rows);
-        assert_eq!(retired, Verdict::TooLate, "a slot that ends at R is retired");
+        assert_eq!(
+            retired,
+            Verdict::TooLate,
+            "a slot that ends at R is retired"
+        );
         let open = judge(&flow(1, 1), 1_199_999_700, clock, 1_199_999_999, &rows);
         assert_eq!(open, Verdict::Counts);
     }
@@ -124,20 +149,39 @@ mod tests {
     #[test]
     fn implausible_is_tested_first() {
         let rows = RowConfig::default();
-        assert_eq!(judge(&flow(1 << 50, 1), 1 << 40, 0, 0, &rows), Verdict::TooEarly);
-        assert_eq!(judge(&flow((1 << 50) + 1, 1), 1 << 40, 0, 0, &rows), Verdict::Implausible);
-        assert_eq!(judge(&flow(1 << 20, (1 << 30) + 1), 0, 0, 0, &rows), Verdict::Implausible);
-        assert_eq!(judge(&flow(u64::MAX, u64::MAX), 0, 0, 0, &rows), Verdict::Implausible);
+        assert_eq!(
+            judge(&flow(1 << 50, 1), 1 << 40, 0, 0, &rows),
+            Verdict::TooEarly
+        );
+        assert_eq!(
+            judge(&flow((1 << 50) + 1, 1), 1 << 40, 0, 0, &rows),
+            Verdict::Implausible
+        );
+        assert_eq!(
+            judge(&flow(1 << 20, (1 << 30) + 1), 0, 0, 0, &rows),
+            Verdict::Implausible
+        );
+        assert_eq!(
+            judge(&flow(u64::MAX, u64::MAX), 0, 0, 0, &rows),
+            Verdict::Implausible
+        );
     }
 
     #[test]
     fn a_receive_time_is_trusted_within_ten_minutes() {
         let stamp = 1_700_000_000_000i64;
         let ns = |secs: i64| u64::try_from(stamp * 1_000_000 + secs * SECOND_NS).expect("positive");
-        assert_eq!(trusted_ns(ns(600), stamp), (stamp * 1_000_000 + 600 * SECOND_NS, false));
+        assert_eq!(
+            trusted_ns(ns(600), stamp),
+            (stamp * 1_000_000 + 600 * SECOND_NS, false)
+        );
         assert_eq!(trusted_ns(ns(-600), stamp).1, false);
         assert_eq!(trusted_ns(ns(600) + 1, stamp), (stamp * 1_000_000, true));
-        assert_eq!(trusted_ns(0, stamp), (stamp * 1_000_000, false), "absent is not replaced");
+        assert_eq!(
+            trusted_ns(0, stamp),
+            (stamp * 1_000_000, false),
+            "absent is not replaced"
+        );
         assert_eq!(trusted_ns(u64::MAX, stamp), (stamp * 1_000_000, true));
     }
 

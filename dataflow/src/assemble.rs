@@ -25,7 +25,14 @@ pub(crate) struct Sealing<'a> {
 /// The checkpoint of a sealed and closed tick.
 pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
     let Ready { tick, mut ledger } = ready;
-    let Sealing { old, attempt, groups, window_secs, passed, partial } = sealing;
+    let Sealing {
+        old,
+        attempt,
+        groups,
+        window_secs,
+        passed,
+        partial,
+    } = sealing;
     let number = tick.seal;
     for slot in std::mem::take(&mut ledger.changed) {
         if let Some(counts) = ledger.slots.get_mut(&slot) {
@@ -53,7 +60,11 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         }
     }
     if !groups.is_empty() {
-        let name = SegmentName { number, attempt, process: 0 };
+        let name = SegmentName {
+            number,
+            attempt,
+            process: 0,
+        };
         segments.insert(name, groups.into_iter().collect());
     }
     let listed: BTreeSet<Group> = segments.values().flatten().copied().collect();

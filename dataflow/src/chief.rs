@@ -129,7 +129,11 @@ impl Chief {
     }
 
     fn ready(&mut self, heard: &Heard) -> Option<Ready> {
-        if self.committing { None } else { self.driver.sealed_to(heard.sealed_to) }
+        if self.committing {
+            None
+        } else {
+            self.driver.sealed_to(heard.sealed_to)
+        }
     }
 
     fn commit(&mut self, ready: Ready, heard: &mut Heard) {
@@ -156,7 +160,10 @@ impl Chief {
         let window_secs = self.job.config.rows.window_secs;
         let first = slot_of(self.first_reach_ns, window_secs).saturating_sub(window_secs);
         let slots = ready.ledger.slots.keys();
-        slots.filter(|slot| **slot != ELSEWHERE && **slot <= first).copied().collect()
+        slots
+            .filter(|slot| **slot != ELSEWHERE && **slot <= first)
+            .copied()
+            .collect()
     }
 
     fn committed(&mut self, outcome: Outcome, failure: &Failure) {
@@ -164,7 +171,10 @@ impl Chief {
         match outcome {
             Outcome::Durable(checkpoint) => {
                 self.driver.durable(&checkpoint);
-                self.job.metrics.checkpoint.set(i64::try_from(checkpoint.number).unwrap_or(i64::MAX));
+                self.job
+                    .metrics
+                    .checkpoint
+                    .set(i64::try_from(checkpoint.number).unwrap_or(i64::MAX));
                 self.checkpoint = checkpoint;
             }
             Outcome::Lost(number) => {
@@ -178,11 +188,17 @@ impl Chief {
         let ledger = &self.driver.ledger;
         let open_keys = heard.open_keys.values().sum();
         let metrics = &self.job.metrics;
-        metrics.tick.set(i64::try_from(self.driver.tick()).unwrap_or(i64::MAX));
-        metrics.open_keys.set(i64::try_from(open_keys).unwrap_or(i64::MAX));
+        metrics
+            .tick
+            .set(i64::try_from(self.driver.tick()).unwrap_or(i64::MAX));
+        metrics
+            .open_keys
+            .set(i64::try_from(open_keys).unwrap_or(i64::MAX));
         let known = ledger.watermark_ns > i64::MIN;
         if known {
-            metrics.watermark_secs.set(ledger.watermark_ns.div_euclid(1_000_000_000));
+            metrics
+                .watermark_secs
+                .set(ledger.watermark_ns.div_euclid(1_000_000_000));
         }
         let rows = &self.job.config.rows;
         let waiting = if !ledger.all_read() {

@@ -33,16 +33,21 @@ impl Committer {
     ) -> std::io::Result<Committer> {
         let (checkpoints, incoming) = mpsc::channel::<Checkpoint>();
         let (outgoing, outcomes) = mpsc::channel();
-        thread::Builder::new().name("committer".to_owned()).spawn(move || {
-            for checkpoint in incoming {
-                let outcome = commit(&state, &published, checkpoint);
-                if outgoing.send(outcome).is_err() {
-                    return;
+        thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || {
+                for checkpoint in incoming {
+                    let outcome = commit(&state, &published, checkpoint);
+                    if outgoing.send(outcome).is_err() {
+                        return;
+                    }
+                    wake.unpark();
                 }
-                wake.unpark();
-            }
-        })?;
-        Ok(Committer { checkpoints, outcomes })
+            })?;
+        Ok(Committer {
+            checkpoints,
+            outcomes,
+        })
     }
 
     /// Hands over a checkpoint; its outcome comes from `try_outcome` or `outcome`.

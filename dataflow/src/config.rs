@@ -62,9 +62,15 @@ impl RowConfig {
     pub fn recorded(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             ("window".to_owned(), format!("{}s", self.window_secs)),
-            ("allowed-lateness".to_owned(), format!("{}s", self.lateness_secs)),
+            (
+                "allowed-lateness".to_owned(),
+                format!("{}s", self.lateness_secs),
+            ),
             ("slot-time".to_owned(), self.slot_time.name().to_owned()),
-            ("framing".to_owned(), format!("{:?}", self.framing).to_lowercase()),
+            (
+                "framing".to_owned(),
+                format!("{:?}", self.framing).to_lowercase(),
+            ),
         ])
     }
 }

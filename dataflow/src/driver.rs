@@ -75,7 +75,12 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// `ledger`: as restored. `fence_secs` and `retired_secs` stand in its timeline.
-    pub(crate) fn new(config: JobConfig, ledger: Ledger, next_number: u64, now_millis: u64) -> Driver {
+    pub(crate) fn new(
+        config: JobConfig,
+        ledger: Ledger,
+        next_number: u64,
+        now_millis: u64,
+    ) -> Driver {
         let last = Tick {
             n: 0,
             fence_secs: ledger.timeline.fence_secs,
@@ -119,7 +124,12 @@ impl Driver {
                 self.hurry = true;
             }
             Report::Paused => self.paused = true,
-            Report::Read { worker, tick, bytes, full } if tick == self.last.n => {
+            Report::Read {
+                worker,
+                tick,
+                bytes,
+                full,
+            } if tick == self.last.n => {
                 self.read.insert(worker, bytes);
                 self.hurry |= full;
             }
@@ -133,8 +143,11 @@ impl Driver {
     pub(crate) fn reported_to(&mut self, frontier: u64, now_millis: u64) {
         while self.closed + 1 < frontier && self.entries.contains_key(&(self.closed + 1)) {
             let n = self.closed + 1;
-            let Some(tick) = self.entries.remove(&n) else { return };
-            self.ledger.close(&tick, self.cuts.remove(&n).unwrap_or_default());
+            let Some(tick) = self.entries.remove(&n) else {
+                return;
+            };
+            self.ledger
+                .close(&tick, self.cuts.remove(&n).unwrap_or_default());
             self.closed = n;
             if let Some(sealing) = self.sealing.as_mut().filter(|s| s.tick.n == n) {
                 sealing.ledger = Some(self.ledger.snapshot());
@@ -154,7 +167,10 @@ impl Driver {
         if broken!(self.config, CutOfNextTick) {
             ledger.positions = self.ledger.positions.clone();
         }
-        Some(Ready { tick: sealing.tick, ledger })
+        Some(Ready {
+            tick: sealing.tick,
+            ledger,
+        })
     }
 
     /// The checkpoint is durable.
@@ -206,28 +222,41 @@ impl Driver {
             || bytes >= self.config.tick_bytes
             || (self.paused && waited >= PAUSED_MILLIS)
             || self.phase != Phase::Running
-            || self.sealing.as_ref().is_some_and(|s| s.tick.n == self.last.n);
+            || self
+                .sealing
+                .as_ref()
+                .is_some_and(|s| s.tick.n == self.last.n);
         due.then(|| Turn::Open(self.open(now_millis, false)))
     }
 
     /// Milliseconds until the next tick is due by time.
     pub(crate) fn until_next_millis(&self, now_millis: u64) -> u64 {
-        self.config.tick_millis.saturating_sub(now_millis.abs_diff(self.opened_millis))
+        self.config
+            .tick_millis
+            .saturating_sub(now_millis.abs_diff(self.opened_millis))
     }
 
     fn open(&mut self, now_millis: u64, last: bool) -> Tick {
         let window_secs = self.config.rows.window_secs;
-        let lateness_ns =
-            i64::try_from(self.config.rows.lateness_secs).unwrap_or(i64::MAX).saturating_mul(SECOND_NS);
-        let mut tick = Tick { n: self.last.n + 1, seal: 0, ..self.last };
+        let lateness_ns = i64::try_from(self.config.rows.lateness_secs)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(SECOND_NS);
+        let mut tick = Tick {
+            n: self.last.n + 1,
+            seal: 0,
+            ..self.last
+        };
         if self.reaches_ns > i64::MIN {
-            tick.fence_secs =
-                tick.fence_secs.max(slot_of(self.reaches_ns, window_secs) + window_secs);
+            tick.fence_secs = tick
+                .fence_secs
+                .max(slot_of(self.reaches_ns, window_secs) + window_secs);
         }
         let over = self.ledger.watermark_ns.saturating_sub(lateness_ns);
         tick.retired_secs = tick.retired_secs.max(slot_of(over, window_secs));
-        tick.complete_secs =
-            tick.complete_secs.max(self.emission_secs(now_millis)).max(tick.retired_secs);
+        tick.complete_secs = tick
+            .complete_secs
+            .max(self.emission_secs(now_millis))
+            .max(tick.retired_secs);
         tick.slow_ns = self.ledger.slow_ns;
         if self.sealing.is_none() && (last || self.seal_due(&tick, now_millis)) {
             tick.seal = self.next_number;
@@ -251,7 +280,11 @@ impl Driver {
         let idle = self
             .idle_since_millis
             .is_some_and(|since| now_millis.saturating_sub(since) >= self.config.idle_millis);
-        let line = if idle { by_watermark.max(now_millis / 1000) } else { by_watermark };
+        let line = if idle {
+            by_watermark.max(now_millis / 1000)
+        } else {
+            by_watermark
+        };
         line.saturating_sub(self.config.emit_delay_secs)
     }
 

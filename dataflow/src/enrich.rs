@@ -29,7 +29,10 @@ impl Versions {
 
     /// Index of the version of a slot.
     fn index(&self, slot: SlotSecs) -> usize {
-        self.0.iter().rposition(|(from, _)| *from <= slot).unwrap_or(0)
+        self.0
+            .iter()
+            .rposition(|(from, _)| *from <= slot)
+            .unwrap_or(0)
     }
 }
 
@@ -84,8 +87,10 @@ impl Enricher {
                 destinations.fill(0);
             }
         }
-        for ((slot, flow), (src, dst)) in
-            self.waiting.iter().zip(sources.iter().zip(destinations.iter()))
+        for ((slot, flow), (src, dst)) in self
+            .waiting
+            .iter()
+            .zip(sources.iter().zip(destinations.iter()))
         {
             let own = |table: u32, sent: u32| if table != 0 { table } else { sent };
             let key = [own(*src, flow.src_as), own(*dst, flow.dst_as), flow.etype];
@@ -94,10 +99,17 @@ impl Enricher {
         if let Some(table) = &tables.country {
             table.lookup_batch(&self.sources, sources);
             table.lookup_batch(&self.destinations, destinations);
-            for ((slot, flow), (src, dst)) in
-                self.waiting.iter().zip(sources.iter().zip(destinations.iter()))
+            for ((slot, flow), (src, dst)) in self
+                .waiting
+                .iter()
+                .zip(sources.iter().zip(destinations.iter()))
             {
-                sums.add(Rollup::Country as u16, *slot, [*src, *dst, flow.etype], &sums_of(flow));
+                sums.add(
+                    Rollup::Country as u16,
+                    *slot,
+                    [*src, *dst, flow.etype],
+                    &sums_of(flow),
+                );
             }
         }
         self.waiting.clear();

@@ -63,7 +63,10 @@ pub(crate) struct Failure(Arc<Mutex<Option<JobError>>>);
 
 impl Failure {
     pub(crate) fn set(&self, error: JobError) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert(error);
     }
 
     pub(crate) fn take(&self) -> Option<JobError> {

@@ -88,16 +88,21 @@ impl Job {
     }
 
     fn run_inner(&self) -> Result<(), JobError> {
-        let Job { config, topic, tables, state, .. } = self;
-        let start =
-            restore::start(config, topic.as_ref(), Arc::clone(tables), state, &self.id)?;
+        let Job {
+            config,
+            topic,
+            tables,
+            state,
+            ..
+        } = self;
+        let start = restore::start(config, topic.as_ref(), Arc::clone(tables), state, &self.id)?;
         if start.base.number > 0 {
             self.published.publish(Arc::clone(&start.base));
         }
         let failure = Failure::default();
         let thread = |error: std::io::Error| JobError::Dataflow(error.to_string());
-        let (writer, writing) = SegmentWriter::start(state.clone(), self.attempt, config.workers)
-            .map_err(thread)?;
+        let (writer, writing) =
+            SegmentWriter::start(state.clone(), self.attempt, config.workers).map_err(thread)?;
         let (shared, job, failed) = (Arc::new(start), self.clone(), failure.clone());
         let guards = timely::execute(timely::Config::process(config.workers), move |worker| {
             if let Err(error) = work(worker, &job, &shared, &writer, &failed) {
@@ -136,13 +141,23 @@ fn work(
         Err(error) => {
             failure.set(error);
             job.stop.store(true, Ordering::Release);
-            let down = Downstream { enricher: Enricher::new(start.versions.clone()), sums: PreAggregate::new() };
+            let down = Downstream {
+                enricher: Enricher::new(start.versions.clone()),
+                sums: PreAggregate::new(),
+            };
             let told = (job.config.clone(), job.metrics.clone(), failure.clone());
-            let state = crate::window_state::WindowState::new(job.config.rows.window_secs, BTreeSet::new());
-            (Source::new(me, Vec::new(), down, told), Windows::new(me, state, writer.clone(), false))
+            let state =
+                crate::window_state::WindowState::new(job.config.rows.window_secs, BTreeSet::new());
+            (
+                Source::new(me, Vec::new(), down, told),
+                Windows::new(me, state, writer.clone(), false),
+            )
         }
     };
-    let ears = Ears { heard: Rc::default(), finished: Rc::default() };
+    let ears = Ears {
+        heard: Rc::default(),
+        finished: Rc::default(),
+    };
     let handle = build(worker, source_part, windows_part, &ears);
     let mut chief = None;
     if me == 0 {
@@ -199,13 +214,19 @@ fn parts(
             partitions.push(Partition::new(*id, reader, *position, end));
         }
     }
-    #[cfg_attr(not(feature = "mutants"), expect(unused_mut, reason = "changed by mutants only"))]
+    #[cfg_attr(
+        not(feature = "mutants"),
+        expect(unused_mut, reason = "changed by mutants only")
+    )]
     let mut sums = PreAggregate::new();
     #[cfg(feature = "mutants")]
     {
         sums.lose_evicted = config.broken(crate::Mutant::EvictedRowLost);
     }
-    let down = Downstream { enricher: Enricher::new(start.versions.clone()), sums };
+    let down = Downstream {
+        enricher: Enricher::new(start.versions.clone()),
+        sums,
+    };
     let told = (config.clone(), job.metrics.clone(), failure.clone());
     let source = Source::new(me, partitions, down, told);
     let state = restore::windows(config, &start.base, &job.state, me)?;
@@ -225,28 +246,40 @@ fn build(worker: &mut Worker, source_part: Source, windows_part: Windows, ears: 
         let (rows, reports) = source(scope, ticks.clone(), source_part, Rc::clone(&finished));
         let (closed, sealed) = windows(scope, rows, ticks, windows_part);
         let heard = Rc::clone(&ears.heard);
-        reports.sink(Exchange::new(|_: &Report| 0), "reports", move |(input, frontier)| {
-            let mut heard = heard.borrow_mut();
-            input.for_each(|_, reports| heard.reports.append(reports));
-            heard.reported_to = low(frontier);
-        });
+        reports.sink(
+            Exchange::new(|_: &Report| 0),
+            "reports",
+            move |(input, frontier)| {
+                let mut heard = heard.borrow_mut();
+                input.for_each(|_, reports| heard.reports.append(reports));
+                heard.reported_to = low(frontier);
+            },
+        );
         let heard = Rc::clone(&ears.heard);
-        sealed.sink(Exchange::new(|_: &Sealed| 0), "sealed", move |(input, frontier)| {
-            let mut heard = heard.borrow_mut();
-            input.for_each(|_, sealed| heard.sealed.append(sealed));
-            heard.sealed_to = low(frontier);
-        });
+        sealed.sink(
+            Exchange::new(|_: &Sealed| 0),
+            "sealed",
+            move |(input, frontier)| {
+                let mut heard = heard.borrow_mut();
+                input.for_each(|_, sealed| heard.sealed.append(sealed));
+                heard.sealed_to = low(frontier);
+            },
+        );
         let heard = Rc::clone(&ears.heard);
         let seen = Cell::new(0);
         // Every worker needs the frontier, only worker 0 the counts: told apart by a broadcast-free pair of sinks.
-        closed.clone().sink(Exchange::new(|_: &Closed| 0), "closed", move |(input, _)| {
-            let mut heard = heard.borrow_mut();
-            input.for_each(|_, closed| {
-                for closed in closed.drain(..) {
-                    heard.open_keys.insert(closed.worker, closed.open_keys);
-                }
-            });
-        });
+        closed.clone().sink(
+            Exchange::new(|_: &Closed| 0),
+            "closed",
+            move |(input, _)| {
+                let mut heard = heard.borrow_mut();
+                input.for_each(|_, closed| {
+                    for closed in closed.drain(..) {
+                        heard.open_keys.insert(closed.worker, closed.open_keys);
+                    }
+                });
+            },
+        );
         closed.sink(Pipeline, "finished", move |(input, frontier)| {
             input.for_each(|_, closed| closed.clear());
             let first_open = low(frontier);

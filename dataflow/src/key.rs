@@ -29,11 +29,20 @@ mod tests {
 
     #[test]
     fn shards_are_what_they_were() {
-        let got: Vec<u16> = [[0, 0, 0], [64496, 64511, 0x800], [1, 2, 0x86dd], [u32::MAX; 3]]
-            .into_iter()
-            .map(|key| shard(hash(0, key)))
-            .collect();
-        assert_eq!(got, [0, 22, 20, 18], "changing the hash orphans every state directory");
+        let got: Vec<u16> = [
+            [0, 0, 0],
+            [64496, 64511, 0x800],
+            [1, 2, 0x86dd],
+            [u32::MAX; 3],
+        ]
+        .into_iter()
+        .map(|key| shard(hash(0, key)))
+        .collect();
+        assert_eq!(
+            got,
+            [0, 22, 20, 18],
+            "changing the hash orphans every state directory"
+        );
     }
 
     #[test]
@@ -45,6 +54,9 @@ mod tests {
             }
         }
         let (low, high) = (counts.iter().min(), counts.iter().max());
-        assert!(low > Some(&100) && high < Some(&220), "{low:?}..{high:?} of 156 on average");
+        assert!(
+            low > Some(&100) && high < Some(&220),
+            "{low:?}..{high:?} of 156 on average"
+        );
     }
 }

@@ -66,8 +66,15 @@ impl Ledger {
         self.timeline.fence_secs = self.timeline.fence_secs.max(tick.fence_secs);
         if tick.retired_secs > self.timeline.retired_secs {
             self.timeline.retired_secs = tick.retired_secs;
-            let offsets = self.positions.iter().map(|(p, at)| (*p, at.offset)).collect();
-            self.timeline.retirements.push(Retirement { line_secs: tick.retired_secs, offsets });
+            let offsets = self
+                .positions
+                .iter()
+                .map(|(p, at)| (*p, at.offset))
+                .collect();
+            self.timeline.retirements.push(Retirement {
+                line_secs: tick.retired_secs,
+                offsets,
+            });
         }
         for cut in cuts {
             let before = self.positions.insert(cut.partition, cut.position);
@@ -114,25 +121,32 @@ impl Ledger {
 
     /// A checkpoint is durable: its slots are complete, its forgotten counts are let go here, too.
     pub(crate) fn durable(&mut self, checkpoint: &Checkpoint) {
-        self.complete = checkpoint.complete.keys().map(|group| group.slot_secs).collect();
+        self.complete = checkpoint
+            .complete
+            .keys()
+            .map(|group| group.slot_secs)
+            .collect();
         let (complete, window_secs) = (&self.complete, self.window_secs);
         let retired_secs = checkpoint.timeline.retired_secs;
         self.incomplete
             .retain(|slot| !complete.contains(slot) && *slot + window_secs > retired_secs);
         let changed = &self.changed;
-        self.slots.retain(|slot, counts| match checkpoint.slots.get(slot) {
-            Some(known) => {
-                counts.changed = known.changed;
-                true
-            }
-            None => changed.contains(slot),
-        });
+        self.slots
+            .retain(|slot, counts| match checkpoint.slots.get(slot) {
+                Some(known) => {
+                    counts.changed = known.changed;
+                    true
+                }
+                None => changed.contains(slot),
+            });
     }
 
     /// Lets go of counts that can't change any more and that every sink has (`passed`: lowest checkpoint
     /// acknowledged). A slot further than a day behind every clock is counted under `elsewhere` from now on.
     pub(crate) fn forget(&mut self, passed: u64) {
-        let Some(lowest) = self.positions.values().map(|at| at.clock_ns).min() else { return };
+        let Some(lowest) = self.positions.values().map(|at| at.clock_ns).min() else {
+            return;
+        };
         let lowest_secs = u64::try_from(lowest.div_euclid(SECOND_NS)).unwrap_or(0);
         let line = lowest_secs.saturating_sub(ELSEWHERE_SECS);
         self.slots.retain(|slot, counts| {

@@ -43,7 +43,11 @@ impl Metrics {
     pub fn register(registry: &mut Registry) -> Metrics {
         let m = Metrics::default();
         let r = registry;
-        r.register("source_records", "Records read from the topic", m.records.clone());
+        r.register(
+            "source_records",
+            "Records read from the topic",
+            m.records.clone(),
+        );
         r.register("source_bytes", "Bytes of the records read", m.bytes.clone());
         r.register("source_flows", "Flows decoded", m.flows.clone());
         r.register(
@@ -56,15 +60,27 @@ impl Metrics {
             "Receive times replaced by the topic's timestamp",
             m.untrusted.clone(),
         );
-        r.register("window_refused_flows", "Flows kept out of rows", m.refused.clone());
+        r.register(
+            "window_refused_flows",
+            "Flows kept out of rows",
+            m.refused.clone(),
+        );
         r.register("job_tick", "Number of the newest tick", m.tick.clone());
         r.register(
             "job_watermark_seconds",
             "Watermark, seconds since 1970",
             m.watermark_secs.clone(),
         );
-        r.register("window_open_keys", "Keys held in open slots", m.open_keys.clone());
-        r.register("checkpoint_number", "Newest durable checkpoint", m.checkpoint.clone());
+        r.register(
+            "window_open_keys",
+            "Keys held in open slots",
+            m.open_keys.clone(),
+        );
+        r.register(
+            "checkpoint_number",
+            "Newest durable checkpoint",
+            m.checkpoint.clone(),
+        );
         m
     }
 

@@ -52,7 +52,12 @@ pub(crate) struct Partition {
 }
 
 impl Partition {
-    pub(crate) fn new(id: u32, reader: Box<dyn Reader>, position: Position, end: Option<u64>) -> Self {
+    pub(crate) fn new(
+        id: u32,
+        reader: Box<dyn Reader>,
+        position: Position,
+        end: Option<u64>,
+    ) -> Self {
         Partition {
             id,
             waits: false,
@@ -93,7 +98,11 @@ impl Partition {
                     return Ok(Stop::Held(reach));
                 }
             }
-            let judged_by = if broken!(config, ClockWithoutOwnPack) { before } else { clock };
+            let judged_by = if broken!(config, ClockWithoutOwnPack) {
+                before
+            } else {
+                clock
+            };
             for flow in &self.pack {
                 // After `pack_clock`, a flow's receive time is the trusted one.
                 let received = i64::try_from(flow.received_ns).unwrap_or(0);
@@ -104,8 +113,10 @@ impl Partition {
                     self.tallies.entry(slot).or_default().flows += 1;
                     down.enricher.push(slot, flow, &mut down.sums);
                 } else {
-                    let tally =
-                        self.tallies.entry(acceptance::counted_under(slot, judged_by)).or_default();
+                    let tally = self
+                        .tallies
+                        .entry(acceptance::counted_under(slot, judged_by))
+                        .or_default();
                     tally.refuse(verdict);
                     metrics.refused(verdict);
                 }
@@ -182,7 +193,8 @@ fn pack_clock(
 ) -> (i64, u64) {
     let (mut clock, mut replaced) = (clock, 0);
     for flow in pack {
-        let (mut time, poisoned) = acceptance::trusted_ns(flow.received_ns, record.timestamp_millis);
+        let (mut time, poisoned) =
+            acceptance::trusted_ns(flow.received_ns, record.timestamp_millis);
         if broken!(config, PoisonTrusted) && flow.received_ns != 0 {
             time = i64::try_from(flow.received_ns).unwrap_or(time);
         }

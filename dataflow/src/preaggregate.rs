@@ -50,7 +50,13 @@ impl PreAggregate {
                 self.out.push(*place);
             }
         }
-        *place = RowRecord { slot_secs, rollup, shard: key::shard(hash), key, sums: *sums };
+        *place = RowRecord {
+            slot_secs,
+            rollup,
+            shard: key::shard(hash),
+            key,
+            sums: *sums,
+        };
     }
 
     /// The tick ends: everything leaves.
@@ -78,7 +84,16 @@ mod tests {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(i);
             let key = [u32::try_from(x >> 51).expect("13 bits"), 5, 0x800];
             let slot = 300 * (x >> 20 & 3);
-            cache.add(0, slot, key, &Sums { bytes: i, flows: 1, ..Sums::default() });
+            cache.add(
+                0,
+                slot,
+                key,
+                &Sums {
+                    bytes: i,
+                    flows: 1,
+                    ..Sums::default()
+                },
+            );
             *want.entry((slot, key)).or_default() += i;
         }
         cache.drain();
@@ -88,6 +103,9 @@ mod tests {
             *got.entry((row.slot_secs, row.key)).or_default() += row.sums.bytes;
         }
         assert_eq!(got, want);
-        assert!(cache.out.len() > want.len(), "8,192 keys in 4,096 places displace each other");
+        assert!(
+            cache.out.len() > want.len(),
+            "8,192 keys in 4,096 places displace each other"
+        );
     }
 }

@@ -59,17 +59,33 @@ pub(crate) fn start(
             }
             None => {
                 partial |= bounds.earliest > 0;
-                Position { offset: bounds.earliest, clock_ns: i64::MIN, last_record: None }
+                Position {
+                    offset: bounds.earliest,
+                    clock_ns: i64::MIN,
+                    last_record: None,
+                }
             }
         };
-        let clock_ns = if broken!(config, ClocksNotDurable) { i64::MIN } else { at.clock_ns };
+        let clock_ns = if broken!(config, ClocksNotDurable) {
+            i64::MIN
+        } else {
+            at.clock_ns
+        };
         positions.insert(partition, Position { clock_ns, ..at });
         if config.until_end {
             ends.insert(partition, bounds.end);
         }
     }
     let next_number = state.next_number()?;
-    Ok(Start { base: Arc::new(base), positions, ends, timeline, versions, partial, next_number })
+    Ok(Start {
+        base: Arc::new(base),
+        positions,
+        ends,
+        timeline,
+        versions,
+        partial,
+        next_number,
+    })
 }
 
 fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
@@ -118,7 +134,13 @@ fn timeline(
         let number = newest.map_or(1, |version| version.number + 1);
         let from = timeline.fence_secs;
         timeline.versions.retain(|(start, _)| *start < from);
-        timeline.versions.push((from, TableVersion { number, hash: hash.clone() }));
+        timeline.versions.push((
+            from,
+            TableVersion {
+                number,
+                hash: hash.clone(),
+            },
+        ));
     }
     let mut loaded = Vec::new();
     for (from, version) in &timeline.versions {
@@ -135,17 +157,27 @@ fn timeline(
         loaded.push((*from, set));
     }
     // A version whose slots are all retired is needed by no flow that can still count.
-    let keep = loaded.iter().rposition(|(from, _)| *from <= timeline.retired_secs).unwrap_or(0);
+    let keep = loaded
+        .iter()
+        .rposition(|(from, _)| *from <= timeline.retired_secs)
+        .unwrap_or(0);
     Ok((timeline, Versions::new(loaded.split_off(keep))))
 }
 
 /// Law 1: the offsets must name the records that were read.
 fn same_topic(topic: &dyn Topic, partition: u32, at: &Position) -> Result<(), JobError> {
     let bounds = topic.bounds(partition)?;
-    let other = |what: String| JobError::OtherTopic { url: topic.url(), partition, what };
+    let other = |what: String| JobError::OtherTopic {
+        url: topic.url(),
+        partition,
+        what,
+    };
     if bounds.end < at.offset {
         let end = bounds.end;
-        return Err(other(format!("it ends at offset {end}, the state has read up to {}", at.offset)));
+        return Err(other(format!(
+            "it ends at offset {end}, the state has read up to {}",
+            at.offset
+        )));
     }
     if bounds.earliest > at.offset {
         return Err(JobError::Topic(TopicError::Gap {
@@ -163,7 +195,9 @@ fn same_topic(topic: &dyn Topic, partition: u32, at: &Position) -> Result<(), Jo
                 && fingerprint(&record) == crc
         });
         if !same {
-            return Err(other(format!("the record at offset {offset} is another one")));
+            return Err(other(format!(
+                "the record at offset {offset} is another one"
+            )));
         }
     }
     Ok(())
@@ -178,20 +212,35 @@ pub(crate) fn windows(
 ) -> Result<WindowState, JobError> {
     let window_secs = config.rows.window_secs;
     let live = |slot_secs: u64| slot_secs + window_secs > base.timeline.retired_secs;
-    let complete = base.complete.keys().filter(|group| live(group.slot_secs)).copied().collect();
+    let complete = base
+        .complete
+        .keys()
+        .filter(|group| live(group.slot_secs))
+        .copied()
+        .collect();
     let mut windows = WindowState::new(window_secs, complete);
     // Ascending by number: a later segment's absolute totals replace an earlier one's.
     let names: Vec<_> = base.segments.iter().collect();
-    let from = if broken!(config, OnlyNewestSegment) { names.len().saturating_sub(1) } else { 0 };
+    let from = if broken!(config, OnlyNewestSegment) {
+        names.len().saturating_sub(1)
+    } else {
+        0
+    };
     for (name, groups) in &names[from..] {
-        let groups: BTreeSet<_> = groups.iter().filter(|group| live(group.slot_secs)).collect();
+        let groups: BTreeSet<_> = groups
+            .iter()
+            .filter(|group| live(group.slot_secs))
+            .collect();
         if groups.is_empty() {
             continue;
         }
         let segment = state.read_segment::<RowRecord>(**name)?;
         for shard in (worker..segment.shards()).step_by(config.workers) {
             for row in segment.shard(shard) {
-                let group = flow_state::Group { rollup: row.rollup, slot_secs: row.slot_secs };
+                let group = flow_state::Group {
+                    rollup: row.rollup,
+                    slot_secs: row.slot_secs,
+                };
                 if groups.contains(&group) {
                     windows.restore(row);
                 }

@@ -41,18 +41,28 @@ impl SegmentWriter {
         workers: usize,
     ) -> std::io::Result<(SegmentWriter, thread::JoinHandle<()>)> {
         let (parts, incoming) = mpsc::channel::<Part>();
-        let thread = thread::Builder::new().name("segment-writer".to_owned()).spawn(move || {
-            let mut waiting: BTreeMap<u64, Vec<Part>> = BTreeMap::new();
-            for part in incoming {
-                let number = part.number;
-                let parts = waiting.entry(number).or_default();
-                parts.push(part);
-                if parts.len() == workers {
-                    let parts = waiting.remove(&number).unwrap_or_default();
-                    finish(&state, SegmentName { number, attempt, process: 0 }, parts);
+        let thread = thread::Builder::new()
+            .name("segment-writer".to_owned())
+            .spawn(move || {
+                let mut waiting: BTreeMap<u64, Vec<Part>> = BTreeMap::new();
+                for part in incoming {
+                    let number = part.number;
+                    let parts = waiting.entry(number).or_default();
+                    parts.push(part);
+                    if parts.len() == workers {
+                        let parts = waiting.remove(&number).unwrap_or_default();
+                        finish(
+                            &state,
+                            SegmentName {
+                                number,
+                                attempt,
+                                process: 0,
+                            },
+                            parts,
+                        );
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok((SegmentWriter { parts }, thread))
     }
 
@@ -69,14 +79,21 @@ fn finish(state: &StateDir, name: SegmentName, mut parts: Vec<Part>) {
     for part in &mut parts {
         for (all, mine) in rows.iter_mut().zip(&mut part.rows) {
             // A shard lives on one worker, so at most one part has rows of it.
-            if all.is_empty() { std::mem::swap(all, mine) } else { all.append(mine) }
+            if all.is_empty() {
+                std::mem::swap(all, mine)
+            } else {
+                all.append(mine)
+            }
         }
     }
     let mut groups: Vec<Group> = Vec::new();
     for shard in &mut rows {
         shard.sort_unstable_by_key(|row| (row.rollup, row.slot_secs, row.key));
         for row in shard.iter() {
-            let group = Group { rollup: row.rollup, slot_secs: row.slot_secs };
+            let group = Group {
+                rollup: row.rollup,
+                slot_secs: row.slot_secs,
+            };
             if groups.last() != Some(&group) {
                 groups.push(group);
             }
@@ -88,10 +105,22 @@ fn finish(state: &StateDir, name: SegmentName, mut parts: Vec<Part>) {
         write(state, name, &rows);
     }
     for part in parts {
-        let groups = if part.worker == 0 { groups.clone() } else { Vec::new() };
-        if part.ack.send(Sealed { number: name.number, process: name.process, groups }).is_ok() {
+        let groups = if part.worker == 0 {
+            groups.clone()
+        } else {
+            Vec::new()
+        };
+        if part
+            .ack
+            .send(Sealed {
+                number: name.number,
+                process: name.process,
+                groups,
+            })
+            .is_ok()
+        {
             // An operator that is gone needs no waking.
-            drop(part.wake.activate());
+            _ = part.wake.activate();
         }
     }
 }

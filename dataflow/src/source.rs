@@ -63,7 +63,16 @@ impl Source {
         (config, metrics, failure): (JobConfig, Metrics, Failure),
     ) -> Source {
         let flight = VecDeque::new();
-        Source { worker, partitions, down, config, metrics, failure, flight, told_bytes: 0 }
+        Source {
+            worker,
+            partitions,
+            down,
+            config,
+            metrics,
+            failure,
+            flight,
+            told_bytes: 0,
+        }
     }
 
     /// The open tick is over: what the cache holds leaves in it, then its cuts.
@@ -86,8 +95,12 @@ impl Source {
                 continue;
             }
             let mut budget = TURN_BYTES;
-            let stop =
-                partition.poll(tick, &mut budget, &mut self.down, (&self.config, &self.metrics));
+            let stop = partition.poll(
+                tick,
+                &mut budget,
+                &mut self.down,
+                (&self.config, &self.metrics),
+            );
             read += TURN_BYTES - budget;
             in_flight += TURN_BYTES - budget;
             match stop {
@@ -129,7 +142,12 @@ impl Source {
         let full = in_flight >= self.config.in_flight_bytes;
         if full || bytes - self.told_bytes >= self.config.tick_bytes / 8 {
             self.told_bytes = bytes;
-            reports.push(Report::Read { worker: self.worker, tick, bytes, full });
+            reports.push(Report::Read {
+                worker: self.worker,
+                tick,
+                bytes,
+                full,
+            });
         }
     }
 }
@@ -170,14 +188,20 @@ pub(crate) fn source<'s>(
             for following in next {
                 if let Some((tick, rows, reports)) = std::mem::replace(&mut open, following) {
                     source.end_tick(tick.n, &mut told);
-                    rows_out.session(&rows).give_iterator(source.down.sums.out.drain(..));
+                    rows_out
+                        .session(&rows)
+                        .give_iterator(source.down.sums.out.drain(..));
                     reports_out.session(&reports).give_iterator(told.drain(..));
                 }
                 source.partitions.iter_mut().for_each(|p| p.waits = false);
             }
-            let Some((tick, rows, reports)) = &open else { return };
+            let Some((tick, rows, reports)) = &open else {
+                return;
+            };
             let more = source.read(tick, finished.first_open.get(), &mut told);
-            rows_out.session(rows).give_iterator(source.down.sums.out.drain(..));
+            rows_out
+                .session(rows)
+                .give_iterator(source.down.sums.out.drain(..));
             reports_out.session(reports).give_iterator(told.drain(..));
             if more {
                 activator.activate();

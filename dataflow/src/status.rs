@@ -47,7 +47,10 @@ pub struct Status(Mutex<Snapshot>);
 impl Status {
     /// The newest look.
     pub fn look(&self) -> Snapshot {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn show(&self, change: impl FnOnce(&mut Snapshot)) {

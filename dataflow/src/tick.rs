@@ -54,7 +54,12 @@ pub(crate) enum Report {
     /// A partition waits for the slowest one.
     Paused,
     /// Bytes read by one worker in a tick so far; `full`: it stops until a tick is finished.
-    Read { worker: usize, tick: u64, bytes: u64, full: bool },
+    Read {
+        worker: usize,
+        tick: u64,
+        bytes: u64,
+        full: bool,
+    },
     /// A partition was read to the end seen at the start.
     Ended,
     /// A source can't go on; the reason stands in the job's failure cell.

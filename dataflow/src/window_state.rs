@@ -44,13 +44,29 @@ pub(crate) struct WindowState {
 
 impl WindowState {
     pub(crate) fn new(window_secs: u64, complete: BTreeSet<Group>) -> WindowState {
-        WindowState { window_secs, groups: BTreeMap::new(), complete, seal: 1, keys: 0 }
+        WindowState {
+            window_secs,
+            groups: BTreeMap::new(),
+            complete,
+            seal: 1,
+            keys: 0,
+        }
     }
 
     /// Takes a restored row: its absolute totals replace what an older segment said. Restored rows are not touched.
     pub(crate) fn restore(&mut self, row: &RowRecord) {
         let shard = Self::shard(&mut self.groups, row);
-        if shard.totals.insert(row.key, Total { sums: row.sums, touched: 0 }).is_none() {
+        if shard
+            .totals
+            .insert(
+                row.key,
+                Total {
+                    sums: row.sums,
+                    touched: 0,
+                },
+            )
+            .is_none()
+        {
             self.keys += 1;
         }
     }
@@ -73,7 +89,10 @@ impl WindowState {
     }
 
     fn shard<'a>(groups: &'a mut BTreeMap<Group, Vec<Shard>>, row: &RowRecord) -> &'a mut Shard {
-        let group = Group { rollup: row.rollup, slot_secs: row.slot_secs };
+        let group = Group {
+            rollup: row.rollup,
+            slot_secs: row.slot_secs,
+        };
         let shards = groups
             .entry(group)
             .or_insert_with(|| (0..SHARDS).map(|_| Shard::default()).collect());
@@ -86,8 +105,8 @@ impl WindowState {
     pub(crate) fn seal(&mut self, complete_secs: u64, retired_secs: u64) -> SealedRows {
         let mut out: SealedRows = (0..SHARDS).map(|_| Vec::new()).collect();
         for (group, shards) in &mut self.groups {
-            let whole = group.slot_secs + self.window_secs <= complete_secs
-                && self.complete.insert(*group);
+            let whole =
+                group.slot_secs + self.window_secs <= complete_secs && self.complete.insert(*group);
             for ((shard, rows), number) in shards.iter_mut().zip(&mut out).zip(0u16..) {
                 let row = |(key, total): (&[u32; 3], &Total)| RowRecord {
                     slot_secs: group.slot_secs,
@@ -99,7 +118,10 @@ impl WindowState {
                 if whole {
                     rows.extend(shard.totals.iter().map(row));
                 } else {
-                    let known = shard.touched.iter().filter_map(|key| shard.totals.get_key_value(key));
+                    let known = shard
+                        .touched
+                        .iter()
+                        .filter_map(|key| shard.totals.get_key_value(key));
                     rows.extend(known.map(row));
                 }
                 shard.touched.clear();
@@ -115,7 +137,8 @@ impl WindowState {
             }
             keep
         });
-        self.complete.retain(|group| group.slot_secs + window_secs > retired_secs);
+        self.complete
+            .retain(|group| group.slot_secs + window_secs > retired_secs);
         self.seal = self.seal.wrapping_add(1).max(1);
         out
     }

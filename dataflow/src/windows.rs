@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
 
 use flow_proto::RowRecord;
+use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::Scope;
 
 use crate::segment_writer::{Part, SegmentWriter};
 use crate::source::{Builder, Flowing};
@@ -34,8 +34,20 @@ pub(crate) struct Windows {
 }
 
 impl Windows {
-    pub(crate) fn new(worker: usize, state: WindowState, writer: SegmentWriter, fold_early: bool) -> Self {
-        Windows { worker, state, writer, early: BTreeMap::new(), folding: 1, fold_early }
+    pub(crate) fn new(
+        worker: usize,
+        state: WindowState,
+        writer: SegmentWriter,
+        fold_early: bool,
+    ) -> Self {
+        Windows {
+            worker,
+            state,
+            writer,
+            early: BTreeMap::new(),
+            folding: 1,
+            fold_early,
+        }
     }
 
     fn take(&mut self, tick: u64, rows: &mut Vec<RowRecord>) {
@@ -43,7 +55,10 @@ impl Windows {
             self.state.fold(rows);
             rows.clear();
         } else {
-            self.early.entry(tick).or_default().push(std::mem::take(rows));
+            self.early
+                .entry(tick)
+                .or_default()
+                .push(std::mem::take(rows));
         }
     }
 
@@ -74,7 +89,9 @@ pub(crate) fn windows<'s>(
     let mut closed_out = OutputBuilder::<u64, Builder<Closed>>::from(output);
     let (output, sealed) = builder.new_output();
     let mut sealed_out = OutputBuilder::<u64, Builder<Sealed>>::from(output);
-    let wake = scope.worker().sync_activator_for(builder.operator_info().address.to_vec());
+    let wake = scope
+        .worker()
+        .sync_activator_for(builder.operator_info().address.to_vec());
     builder.build(move |initial| {
         drop(initial);
         let mut announced: BTreeMap<u64, Announced> = BTreeMap::new();
@@ -84,7 +101,8 @@ pub(crate) fn windows<'s>(
             let (mut closed_out, mut sealed_out) = (closed_out.activate(), sealed_out.activate());
             ticks_in.for_each(|capability, ticks| {
                 for tick in ticks.drain(..) {
-                    if let Some((a, b)) = capability.retain_least(0).zip(capability.retain_least(1)) {
+                    if let Some((a, b)) = capability.retain_least(0).zip(capability.retain_least(1))
+                    {
                         announced.insert(tick.n, (tick, a, b));
                     }
                 }
@@ -113,7 +131,10 @@ pub(crate) fn windows<'s>(
                     sealing.push_back((tick.seal, seal_capability));
                 }
                 let open_keys = windows.state.keys();
-                closed_out.session(&capability).give(Closed { worker: windows.worker, open_keys });
+                closed_out.session(&capability).give(Closed {
+                    worker: windows.worker,
+                    open_keys,
+                });
                 windows.step(n);
             }
             for done in acks.try_iter() {

@@ -28,7 +28,11 @@ fn pack(time_secs: u64, flows: u64) -> Stored {
         pack.push(&flow);
     }
     let payload = pack.take(<[u8]>::to_vec);
-    Stored { timestamp_millis: time_secs as i64 * 1000, ours: true, payload }
+    Stored {
+        timestamp_millis: time_secs as i64 * 1000,
+        ours: true,
+        payload,
+    }
 }
 
 #[test]
@@ -48,9 +52,15 @@ fn packs_become_rows() {
             checkpoint_gap_millis: 1,
             ..JobConfig::default()
         };
-        let attempt =
-            Attempt::new(config, Arc::new(topic), Arc::new(TableSet::default()), state, 1);
-        let (snapshot, table) = attempt.run(Table::default()).expect("it runs");
+        let attempt = Attempt::new(
+            config,
+            Arc::new(topic),
+            Arc::new(TableSet::default()),
+            state,
+            1,
+        );
+        let (result, table, _) = attempt.run(Table::default());
+        let snapshot = result.expect("it runs");
         let counted: u64 = snapshot.slots.values().map(|slot| slot.flows).sum();
         assert_eq!(counted, 3 * 400 * 50);
         let complete: u64 = table.rows.values().map(|sums| sums.flows).sum();
@@ -63,6 +73,11 @@ fn packs_become_rows() {
             .sum();
         assert_eq!(complete, expected);
         assert_eq!(slots.len(), 3, "1,200 s of time, the last slots still open");
-        assert!(table.rows.values().all(|sums| sums.scaled_bytes == 10 * sums.bytes));
+        assert!(
+            table
+                .rows
+                .values()
+                .all(|sums| sums.scaled_bytes == 10 * sums.bytes)
+        );
     }
 }

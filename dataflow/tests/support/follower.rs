@@ -32,7 +32,9 @@ impl Table {
                         acks.acknowledge(0, self.cursor);
                     } else {
                         assert!(
-                            published.newest().is_some_and(|n| n.number > checkpoint.number),
+                            published
+                                .newest()
+                                .is_some_and(|n| n.number > checkpoint.number),
                             "the newest checkpoint misses a file"
                         );
                     }
@@ -50,14 +52,21 @@ impl Table {
             if name.number <= self.cursor {
                 continue;
             }
-            let Ok(segment) = state.read_segment::<RowRecord>(*name) else { return false };
+            let Ok(segment) = state.read_segment::<RowRecord>(*name) else {
+                return false;
+            };
             new.extend(segment.records().iter().filter(|row| {
-                let group = Group { rollup: row.rollup, slot_secs: row.slot_secs };
+                let group = Group {
+                    rollup: row.rollup,
+                    slot_secs: row.slot_secs,
+                };
                 groups.contains(&group) && checkpoint.complete.contains_key(&group)
             }));
         }
         for row in new {
-            let old = self.rows.insert((row.rollup, row.slot_secs, row.key), row.sums);
+            let old = self
+                .rows
+                .insert((row.rollup, row.slot_secs, row.key), row.sums);
             if let Some(old) = old {
                 assert!(
                     old.flows <= row.sums.flows && old.bytes <= row.sums.bytes,

@@ -1,7 +1,7 @@
 //! A topic in memory whose records become visible when the test says so.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use flow_topic::{
     Bounds, Headers, NewRecord, Reader, RecordRef, Timestamps, Topic, TopicError, Writer,
@@ -23,14 +23,25 @@ struct Partition {
 
 /// The topic. Clones share the records and what is visible of them.
 #[derive(Clone, Debug)]
-pub struct MemoryTopic(Arc<Vec<Partition>>);
+pub struct MemoryTopic(Arc<Vec<Partition>>, Arc<AtomicBool>);
 
 const OURS: &[u8] = b"\x0dflow-pipeline\x01\x001";
 
 impl MemoryTopic {
     pub fn new(partitions: Vec<Vec<Stored>>) -> MemoryTopic {
-        let make = |records| Partition { records, visible: AtomicU64::new(0) };
-        MemoryTopic(Arc::new(partitions.into_iter().map(make).collect()))
+        let make = |records| Partition {
+            records,
+            visible: AtomicU64::new(0),
+        };
+        MemoryTopic(
+            Arc::new(partitions.into_iter().map(make).collect()),
+            Arc::default(),
+        )
+    }
+
+    /// While broken, every read fails: the job ends at once, without another checkpoint, as if it was killed.
+    pub fn broken(&self, broken: bool) {
+        self.1.store(broken, Ordering::Release);
     }
 
     /// Records of a partition, visible or not.
@@ -47,7 +58,8 @@ impl MemoryTopic {
         let part = &self.0[partition];
         let all = part.records.len() as u64;
         let before = part.visible.load(Ordering::Acquire);
-        part.visible.store(all.min(before + more), Ordering::Release);
+        part.visible
+            .store(all.min(before + more), Ordering::Release);
         before < all
     }
 
@@ -73,13 +85,20 @@ impl Topic for MemoryTopic {
         Timestamps::Create
     }
     fn bounds(&self, partition: u32) -> Result<Bounds, TopicError> {
-        Ok(Bounds { earliest: 0, end: self.visible(partition as usize) })
+        Ok(Bounds {
+            earliest: 0,
+            end: self.visible(partition as usize),
+        })
     }
     fn offset_at(&self, _: u32, _: i64) -> Result<Option<u64>, TopicError> {
         Ok(None)
     }
     fn reader(&self, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TopicError> {
-        Ok(Box::new(MemoryReader { topic: self.clone(), partition: partition as usize, offset }))
+        Ok(Box::new(MemoryReader {
+            topic: self.clone(),
+            partition: partition as usize,
+            offset,
+        }))
     }
     fn writer(&self) -> Result<Box<dyn Writer>, TopicError> {
         Ok(Box::new(NoWriter))
@@ -90,7 +109,9 @@ struct NoWriter;
 
 impl Writer for NoWriter {
     fn append(&mut self, _: u32, _: NewRecord<'_>) -> Result<(), TopicError> {
-        Err(TopicError::Missing { url: "memory://test is read-only".to_owned() })
+        Err(TopicError::Missing {
+            url: "memory://test is read-only".to_owned(),
+        })
     }
     fn flush(&mut self) -> Result<(), TopicError> {
         Ok(())
@@ -105,6 +126,11 @@ struct MemoryReader {
 
 impl Reader for MemoryReader {
     fn peek(&mut self) -> Result<Option<RecordRef<'_>>, TopicError> {
+        if self.topic.1.load(Ordering::Acquire) {
+            return Err(TopicError::Missing {
+                url: "memory://broken".to_owned(),
+            });
+        }
         if self.offset >= self.topic.visible(self.partition) {
             return Ok(None);
         }

@@ -1,15 +1,22 @@
 //! What the job's tests share: topic, follower, running a job to its end.
-#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    reason = "each test uses a part of it"
+)]
 
 pub mod follower;
+pub mod history;
 pub mod memory;
+pub mod scenario;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use flow_dataflow::{Clock, Job, JobConfig, JobError, Metrics, Snapshot, Status};
-use flow_state::{Acks, Published, StateDir};
+use flow_state::{Acks, Checkpoint, Published, StateDir};
 use flow_tables::TableSet;
 use flow_topic::Topic;
 
@@ -54,16 +61,25 @@ impl Attempt {
             attempt,
             stop: Arc::clone(&stop),
         };
-        Attempt { job, stop, status, metrics }
+        Attempt {
+            job,
+            stop,
+            status,
+            metrics,
+        }
     }
 
-    /// Runs to the end; the table follows.
-    pub fn run(self, table: Table) -> Result<(Snapshot, Table), JobError> {
-        let (published, acks, state) =
-            (Arc::clone(&self.job.published), Arc::clone(&self.job.acks), self.job.state.clone());
+    /// Runs to the end; the table follows. What it has followed is kept however the job ends.
+    pub fn run(self, table: Table) -> (Result<Snapshot, JobError>, Table, Option<Arc<Checkpoint>>) {
+        let (published, acks, state) = (
+            Arc::clone(&self.job.published),
+            Arc::clone(&self.job.acks),
+            self.job.state.clone(),
+        );
+        let newest = Arc::clone(&published);
         let follower = thread::spawn(move || table.follow(&published, &state, &acks));
         let result = self.job.run();
         let table = follower.join().expect("the follower holds");
-        Ok((result?, table))
+        (result, table, newest.newest())
     }
 }

@@ -1,0 +1,153 @@
+//! One history of a job: records become visible in seeded bursts, the job dies and is started again with other worker
+//! counts, and in the end everything is read and every slot but the last has retired.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use flow_dataflow::{JobConfig, Snapshot};
+use flow_state::{Checkpoint, StateDir, StateError};
+use flow_tables::TableSet;
+
+use super::Attempt;
+use super::follower::Table;
+use super::memory::{MemoryTopic, Stored};
+use super::scenario::Dice;
+
+/// What is left at the end.
+pub struct Outcome {
+    pub table: Table,
+    pub checkpoint: Arc<Checkpoint>,
+    pub attempts: u64,
+}
+
+/// A history under way.
+struct History<'a> {
+    dice: Dice,
+    topic: MemoryTopic,
+    config: &'a JobConfig,
+    tables: &'a Arc<TableSet>,
+    state: std::path::PathBuf,
+    /// R that the last records bring.
+    goal_secs: u64,
+}
+
+/// Runs a history. `worker_counts`: the choices at every start.
+pub fn run(
+    seed: u64,
+    config: &JobConfig,
+    tables: &Arc<TableSet>,
+    records: Vec<Vec<Stored>>,
+    worker_counts: &[usize],
+) -> Outcome {
+    let last = records
+        .iter()
+        .filter_map(|p| p.last())
+        .map(|r| r.timestamp_millis)
+        .max();
+    let end_secs = last.expect("records") as u64 / 1000;
+    let goal = end_secs - config.rows.lateness_secs;
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut history = History {
+        dice: Dice::new(seed ^ 0x5eed),
+        topic: MemoryTopic::new(records),
+        config,
+        tables,
+        state: dir.path().to_owned(),
+        goal_secs: goal - goal % config.rows.window_secs,
+    };
+    let mut table = Table::default();
+    let deaths = history.dice.roll(4);
+    for attempt in 1..=deaths {
+        let workers = worker_counts[history.dice.roll(worker_counts.len() as u64) as usize];
+        table = history.attempt(attempt, workers, table, false).0;
+    }
+    let workers = worker_counts[history.dice.roll(worker_counts.len() as u64) as usize];
+    let (table, checkpoint) = history.attempt(deaths + 1, workers, table, true);
+    let checkpoint = checkpoint.expect("the last attempt writes one");
+    Outcome {
+        table,
+        checkpoint,
+        attempts: deaths + 1,
+    }
+}
+
+impl History<'_> {
+    fn attempt(
+        &mut self,
+        attempt: u64,
+        workers: usize,
+        table: Table,
+        last: bool,
+    ) -> (Table, Option<Arc<Checkpoint>>) {
+        let config = JobConfig {
+            workers,
+            ..self.config.clone()
+        };
+        self.topic.broken(false);
+        let this = Attempt::new(
+            config,
+            Arc::new(self.topic.clone()),
+            Arc::clone(self.tables),
+            self.state(),
+            attempt,
+        );
+        let (stop, status) = (Arc::clone(&this.stop), Arc::clone(&this.status));
+        let running = thread::spawn(move || this.run(table));
+        let bursts = if last { u64::MAX } else { self.dice.roll(80) };
+        for _ in 0..bursts {
+            let partition = self.dice.roll(self.topic.count() as u64) as usize;
+            let burst = 1 + self.dice.roll(25);
+            self.topic.reveal(partition, burst);
+            if (0..self.topic.count()).all(|p| !self.topic.reveal(p, 0)) {
+                break;
+            }
+            // Some bursts wait until the job has read what there is, others come on top.
+            if self.dice.chance(30) {
+                wait(|| running.is_finished() || self.read(&status.look()));
+            }
+        }
+        if last {
+            let goal = self.goal_secs;
+            wait(|| {
+                let look = status.look();
+                running.is_finished() || self.read(&look) && look.retired_secs >= goal
+            });
+            stop.store(true, Ordering::Release);
+        } else {
+            self.topic.broken(true);
+        }
+        let (result, table, checkpoint) = running.join().expect("the job's thread lives");
+        assert_eq!(
+            result.is_ok(),
+            last,
+            "a broken topic ends the job, nothing else does: {result:?}"
+        );
+        (table, checkpoint)
+    }
+
+    /// Opens the state; its lock is let go when the last thread of the attempt before has ended.
+    fn state(&self) -> StateDir {
+        loop {
+            match StateDir::open(&self.state) {
+                Ok(state) => return state,
+                Err(StateError::Taken { .. }) => thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    /// Everything visible was read, and its ticks are closed.
+    fn read(&self, look: &Snapshot) -> bool {
+        (0..self.topic.count()).all(|p| {
+            let at = look.positions.get(&(p as u32));
+            at.is_some_and(|at| at.offset >= self.topic.visible(p))
+        })
+    }
+}
+
+fn wait(mut until: impl FnMut() -> bool) {
+    while !until() {
+        thread::yield_now();
+    }
+}
