@@ -175,7 +175,7 @@ mod tests {
             trusted_ns(ns(600), stamp),
             (stamp * 1_000_000 + 600 * SECOND_NS, false)
         );
-        assert_eq!(trusted_ns(ns(-600), stamp).1, false);
+        assert!(!trusted_ns(ns(-600), stamp).1);
         assert_eq!(trusted_ns(ns(600) + 1, stamp), (stamp * 1_000_000, true));
         assert_eq!(
             trusted_ns(0, stamp),

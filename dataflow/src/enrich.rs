@@ -16,11 +16,11 @@ const BATCH: usize = 512;
 
 /// Which table version holds from which slot on, ascending; the first holds from 0.
 #[derive(Clone, Debug)]
-pub struct Versions(Vec<(SlotSecs, Arc<TableSet>)>);
+pub(crate) struct Versions(Vec<(SlotSecs, Arc<TableSet>)>);
 
 impl Versions {
     /// From the timeline's entries, each with its loaded set. Empty: no tables at all.
-    pub fn new(mut versions: Vec<(SlotSecs, Arc<TableSet>)>) -> Versions {
+    pub(crate) fn new(mut versions: Vec<(SlotSecs, Arc<TableSet>)>) -> Versions {
         if versions.is_empty() {
             versions.push((0, Arc::new(TableSet::default())));
         }

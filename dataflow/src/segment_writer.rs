@@ -80,9 +80,9 @@ fn finish(state: &StateDir, name: SegmentName, mut parts: Vec<Part>) {
         for (all, mine) in rows.iter_mut().zip(&mut part.rows) {
             // A shard lives on one worker, so at most one part has rows of it.
             if all.is_empty() {
-                std::mem::swap(all, mine)
+                std::mem::swap(all, mine);
             } else {
-                all.append(mine)
+                all.append(mine);
             }
         }
     }

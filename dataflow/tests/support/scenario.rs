@@ -101,7 +101,7 @@ fn record(dice: &mut Dice, stamp_secs: u64, sent_secs: u64) -> Stored {
     let mut payload = Vec::new();
     let ours = kind < 75;
     match kind {
-        0..75 | 75..82 => {
+        0..82 => {
             for _ in 0..1 + dice.roll(12) {
                 flow(dice, sent_secs).encode_delimited(dialect, &mut payload);
             }
