@@ -4,6 +4,7 @@
 //! Law: what does not work yet is not here.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -27,6 +28,85 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Print the flows in capture files; no server, no configuration.
     Decode(Decode),
+    /// Run the job: topic to 5-minute rows in sinks; goes on from the last checkpoint.
+    Run(Run),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Topic to read, as dir:///var/lib/flow-pipeline/flows.
+    #[arg(long, value_name = "URL")]
+    pub(crate) topic: String,
+    /// Where rows go: sqlite:///FILE or stdout:; may be repeated.
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) sink: Vec<String>,
+    /// Directory of checkpoints; one job at a time.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) state: PathBuf,
+    /// Prefix table, asn=FILE or country=FILE (CSV ranges or prefixes); may be repeated.
+    #[arg(long, value_name = "KIND=FILE", value_parser = crate::run::table)]
+    pub(crate) table: Vec<(flow_tables::Kind, PathBuf)>,
+    /// Worker threads; any number may follow any other on the same state.
+    #[arg(long, short = 'w', value_name = "N", default_value = "1", value_parser = crate::run::workers)]
+    pub(crate) workers: usize,
+    /// Read to the offsets seen at the start, let every sink follow, end.
+    #[arg(long)]
+    pub(crate) until_end: bool,
+    /// How long after its end a slot accepts flows, each correcting its row.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = crate::run::lateness)]
+    pub(crate) allowed_lateness: Duration,
+    /// How long after its end a slot is first written.
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = crate::units::duration)]
+    pub(crate) emit_delay: Duration,
+    /// Which of a flow's times names its slot.
+    #[arg(long, value_enum, default_value_t = SlotTime::Received)]
+    pub(crate) slot_time: SlotTime,
+    /// How records of other producers are split into messages.
+    #[arg(long, value_enum, default_value_t = Framing::Auto)]
+    pub(crate) framing: Framing,
+}
+
+/// A flow's times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SlotTime {
+    /// When the collector took the datagram.
+    Received,
+    /// First packet, as the exporter says.
+    Start,
+    /// Last packet, as the exporter says.
+    End,
+}
+
+impl From<SlotTime> for flow_dataflow::SlotTime {
+    fn from(time: SlotTime) -> Self {
+        match time {
+            SlotTime::Received => flow_dataflow::SlotTime::Received,
+            SlotTime::Start => flow_dataflow::SlotTime::Start,
+            SlotTime::End => flow_dataflow::SlotTime::End,
+        }
+    }
+}
+
+/// How records without our header are split.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Framing {
+    /// A chain if the lengths end exactly at the record's end, else one bare message.
+    Auto,
+    /// Length-prefixed messages.
+    Delimited,
+    /// One message a record.
+    Bare,
+}
+
+impl From<Framing> for flow_proto::Framing {
+    fn from(framing: Framing) -> Self {
+        match framing {
+            Framing::Auto => flow_proto::Framing::Auto,
+            Framing::Delimited => flow_proto::Framing::Delimited,
+            Framing::Bare => flow_proto::Framing::Bare,
+        }
+    }
 }
 
 /// `decode`.

@@ -4,10 +4,16 @@
 //! Law: the panic hook is set before anything else, since a panicking worker would leave the others hanging.
 
 mod cli;
+mod clock;
 mod decode;
+mod exits;
 mod failure;
 mod panic;
+mod progress;
+mod run;
+mod running;
 mod settings;
+mod signals;
 mod telemetry;
 mod units;
 
@@ -28,5 +34,6 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     telemetry::init(&cli.log)?;
     match cli.command {
         Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
+        Command::Run(options) => run::run(&options),
     }
 }

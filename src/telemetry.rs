@@ -8,6 +8,12 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::{Exit, Failure};
+use prometheus_client::registry::Registry;
+
+/// The registry of all metrics of a process; rooms declare theirs in it.
+pub(crate) fn registry() -> Registry {
+    Registry::with_prefix("flow_pipeline")
+}
 
 /// Starts logging at `filter`: a level (`info`), or tracing's directives (`warn,flow_ingest=debug`).
 pub(crate) fn init(filter: &str) -> Result<(), Failure> {

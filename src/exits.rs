@@ -1,0 +1,64 @@
+//! From the rooms' errors to exit codes.
+//!
+//! Law: one error has one exit code, whatever command meets it.
+
+use flow_dataflow::JobError;
+use flow_sinks::{SinkError, SinkErrorKind};
+use flow_state::StateError;
+use flow_tables::TableError;
+use flow_topic::TopicError;
+
+use crate::failure::{Exit, Failure};
+
+impl From<TopicError> for Failure {
+    fn from(error: TopicError) -> Failure {
+        let exit = match &error {
+            TopicError::Locked { .. } => Exit::Taken,
+            TopicError::Io { .. } | TopicError::Damaged { .. } | TopicError::Gap { .. } => Exit::Io,
+            _ => Exit::Config,
+        };
+        Failure::from_error(exit, &error)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Failure {
+        let exit = match &error {
+            StateError::Taken { .. } => Exit::Taken,
+            StateError::Foreign { .. } | StateError::Newer { .. } => Exit::Config,
+            _ => Exit::Io,
+        };
+        Failure::from_error(exit, &error)
+    }
+}
+
+impl From<SinkError> for Failure {
+    fn from(error: SinkError) -> Failure {
+        let exit = match error.kind {
+            SinkErrorKind::Retry => Exit::Unavailable,
+            SinkErrorKind::Refused => Exit::Config,
+            SinkErrorKind::Fatal => Exit::Io,
+        };
+        Failure::new(exit, error.to_string())
+    }
+}
+
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Failure {
+        Failure::from_error(Exit::Config, &error)
+    }
+}
+
+impl From<JobError> for Failure {
+    fn from(error: JobError) -> Failure {
+        match error {
+            JobError::Topic(error) => error.into(),
+            JobError::State(error) => error.into(),
+            JobError::Lost { .. } => Failure::from_error(Exit::Taken, &error),
+            JobError::OtherConfig { .. }
+            | JobError::OtherTopic { .. }
+            | JobError::Tables { .. } => Failure::from_error(Exit::Config, &error),
+            _ => Failure::from_error(Exit::Bug, &error),
+        }
+    }
+}

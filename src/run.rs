@@ -1,0 +1,166 @@
+//! `run`: the job over a topic, into sinks.
+//!
+//! Wiring only: URLs and files to parts, parts to a running job, its status to the terminal.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use flow_dataflow::{JobConfig, Snapshot, Waiting};
+use flow_state::StateDir;
+use flow_tables::{Kind, TableSet};
+use flow_topic::Options;
+
+use crate::cli;
+use crate::failure::Failure;
+use crate::progress::{self, LiveLine};
+use crate::running::{Parts, Running};
+use crate::{clock, signals, telemetry};
+
+/// Between two looks at the job.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs until the topic's end, a signal or an error.
+pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
+    let stop = signals::install()?;
+    let mut registry = telemetry::registry();
+    let job_metrics = flow_dataflow::Metrics::register(&mut registry);
+    let sink_metrics = flow_sinks::Metrics::register(&mut registry);
+    let topic = flow_topic::url::open(&options.topic, Some(Options::default()))?;
+    let tables = Arc::new(load_tables(&options.table)?);
+    let state = StateDir::open(&options.state)?;
+    let sinks = options
+        .sink
+        .iter()
+        .map(|url| flow_sinks::open(url))
+        .collect::<Result<Vec<_>, _>>()?;
+    let running = Running::start(Parts {
+        config: config(options),
+        topic,
+        tables,
+        state,
+        sinks,
+        job_metrics: job_metrics.clone(),
+        sink_metrics,
+        clock: clock::system(),
+    })?;
+    let mut line = LiveLine::new();
+    while !running.is_finished() {
+        if stop.load(Ordering::Acquire) {
+            running.stop();
+        }
+        line.show(|| describe(&running.status.look(), job_metrics.flows.get()));
+        thread::sleep(LOOK); // the job has its own threads; this one only shows what they do
+    }
+    let last = running.join()?;
+    line.end(&describe(&last, job_metrics.flows.get()));
+    Ok(())
+}
+
+fn config(options: &cli::Run) -> JobConfig {
+    let mut config = JobConfig {
+        workers: options.workers,
+        until_end: options.until_end,
+        emit_delay_secs: options.emit_delay.as_secs(),
+        ..JobConfig::default()
+    };
+    config.rows.lateness_secs = options.allowed_lateness.as_secs();
+    config.rows.slot_time = options.slot_time.into();
+    config.rows.framing = options.framing.into();
+    config
+}
+
+/// Loads `KIND=FILE` tables; rows that were kept out are told.
+pub(crate) fn load_tables(given: &[(Kind, PathBuf)]) -> Result<TableSet, Failure> {
+    let sources: Vec<_> = given
+        .iter()
+        .map(|(kind, path)| (*kind, path.as_path()))
+        .collect();
+    let (set, report) = TableSet::load(&sources)?;
+    for table in report.tables {
+        tracing::info!(table = %table.name, rows = table.rows, bad = table.bad_rows, "table loaded");
+        for row in table.bad {
+            tracing::warn!(table = %table.name, row = %row, "row kept out");
+        }
+    }
+    Ok(set)
+}
+
+/// `--table KIND=FILE`.
+pub(crate) fn table(text: &str) -> Result<(Kind, PathBuf), String> {
+    let (kind, path) = text
+        .split_once('=')
+        .ok_or("give KIND=FILE, as asn=prefixes.csv")?;
+    let kind = match kind {
+        "asn" => Kind::Asn,
+        "country" => Kind::Country,
+        _ => return Err(format!("unknown table {kind:?}; there are: asn, country")),
+    };
+    Ok((kind, PathBuf::from(path)))
+}
+
+/// The job in one line.
+pub(crate) fn describe(look: &Snapshot, flows: u64) -> String {
+    let open: u64 = look.slots.values().map(|slot| slot.flows).sum();
+    let waits = match look.waiting {
+        Waiting::Nothing => "reading".to_owned(),
+        Waiting::FirstRecord => "waiting: the topic is empty".to_owned(),
+        Waiting::SlotCompletes(secs) => format!("slot completes at {}", progress::time(secs)),
+        Waiting::MoreRecords => "waiting for more records".to_owned(),
+    };
+    let watermark = look
+        .watermark_ns
+        .and_then(|ns| u64::try_from(ns / 1_000_000_000).ok())
+        .map_or_else(|| "-".to_owned(), progress::time);
+    format!(
+        "flows {flows}, accepted {open}, watermark {watermark}, keys {}, checkpoint {}; {waits}",
+        look.open_keys, look.checkpoint
+    )
+}
+
+/// At least one worker.
+pub(crate) fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(n @ 1..=64) => Ok(n),
+        _ => Err("give 1 to 64".to_owned()),
+    }
+}
+
+/// Whole windows only: L, R and slots are multiples of the window.
+pub(crate) fn lateness(text: &str) -> Result<Duration, String> {
+    let given = crate::units::duration(text)?;
+    if given.subsec_nanos() == 0 && given.as_secs().is_multiple_of(300) && given.as_secs() <= 82_800
+    {
+        Ok(given)
+    } else {
+        Err("give a multiple of 5 minutes, at most 23 h".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Exit;
+
+    #[test]
+    fn tables_are_named() {
+        assert_eq!(
+            table("asn=a=b.csv"),
+            Ok((Kind::Asn, PathBuf::from("a=b.csv")))
+        );
+        assert!(table("asn").is_err() && table("city=x.csv").is_err());
+    }
+
+    #[test]
+    fn lateness_is_whole_windows() {
+        assert!(lateness("1h").is_ok() && lateness("7m").is_err() && lateness("24h").is_err());
+    }
+
+    #[test]
+    fn failures_keep_their_codes() {
+        let failure = load_tables(&[(Kind::Asn, PathBuf::from("/nowhere.csv"))]).expect_err("none");
+        assert_eq!(failure.parts().0, Exit::Config);
+    }
+}
