@@ -185,11 +185,13 @@ impl Follower {
     /// # Errors
     /// As the sink's; after a `Retry` the next step reads the cursors again.
     pub fn step(&mut self) -> Result<Step, SinkError> {
+        let newest = self.published.newest();
+        self.observe(newest.as_deref());
         let Some(cursors) = &self.cursors else {
             self.read_cursors()?;
             return Ok(Step::Again);
         };
-        let Some(newest) = self.published.newest() else {
+        let Some(newest) = newest else {
             return Ok(Step::CaughtUp);
         };
         let from = self.lowest();
@@ -200,7 +202,6 @@ impl Follower {
             .copied()
             .filter(|s| cursors.of(*s) == from);
         let shards: Vec<u16> = lagging.collect();
-        self.observe(&newest, from);
         if from >= newest.number {
             return Ok(Step::CaughtUp);
         }
@@ -212,7 +213,7 @@ impl Follower {
                 let moved = shards.iter().map(|shard| (*shard, newest.number));
                 self.cursors.get_or_insert_default().by_shard.extend(moved);
                 self.acknowledge();
-                self.observe(&newest, self.lowest());
+                self.observe(Some(&newest));
                 Ok(Step::Applied(newest.number))
             }
             Ok(Applied::CursorMoved) => {
@@ -244,8 +245,10 @@ impl Follower {
         self.acks.acknowledge(self.number, self.lowest());
     }
 
-    fn observe(&mut self, newest: &Checkpoint, lowest: u64) {
-        let lag = newest.number.saturating_sub(lowest);
+    /// Sets the gauges, also while the store is down.
+    fn observe(&mut self, newest: Option<&Checkpoint>) {
+        let acknowledged = self.acks.of(self.number);
+        let lag = newest.map_or(0, |newest| newest.number.saturating_sub(acknowledged));
         let now = (self.config.now_secs)();
         let since = if lag == 0 {
             None
@@ -253,7 +256,7 @@ impl Follower {
             Some(self.behind_since.unwrap_or(now))
         };
         self.behind_since = since;
-        self.metrics.cursor.set(gauge(lowest));
+        self.metrics.cursor.set(gauge(acknowledged));
         self.metrics.lag.set(gauge(lag));
         self.metrics
             .age

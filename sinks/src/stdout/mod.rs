@@ -8,7 +8,8 @@ use std::fmt;
 use std::io::{BufWriter, Write};
 
 use flow_proto::Rollup;
-use serde_json::{Map, Value as Json};
+use serde::Serializer;
+use serde_json::Value as Json;
 
 use crate::columns::{self, Kind, Table, Value};
 use crate::{Applied, Cursors, Delta, Row, Sink, SinkError};
@@ -60,7 +61,7 @@ impl Sink for Stdout {
             let Some((_, table)) = tables.iter().find(|(r, _)| *r == row.rollup) else {
                 return Ok(());
             };
-            serde_json::to_writer(&mut *out, &line(table, &row)).map_err(|e| broken(&e))?;
+            print(&mut *out, table, &row).map_err(|e| broken(&e))?;
             out.write_all(b"\n").map_err(|e| broken(&e))?;
             rows += 1;
             Ok(())
@@ -80,21 +81,24 @@ fn broken(error: &dyn fmt::Display) -> SinkError {
     ))
 }
 
-/// `{"rollup": …, "slot": "2026-11-24T00:00:00Z", …}`, names in the order of the columns.
-fn line(table: &Table, row: &Row<'_>) -> Json {
-    let mut fields = Map::new();
-    fields.insert("rollup".into(), table.name.into());
-    for (column, value) in table.columns.iter().zip(columns::rollup_values(row)) {
-        let value = match (column.kind, value) {
-            (Kind::Seconds, Value::Number(secs)) => rfc3339(secs),
-            (_, Value::Number(number)) => number.into(),
-            (_, Value::Text(text)) => text.into(),
-            (_, Value::Boolean(yes)) => yes.into(),
-            (_, Value::Null) => Json::Null,
-        };
-        fields.insert(column.name.into(), value);
-    }
-    Json::Object(fields)
+/// `{"rollup":…,"slot":"2026-11-24T00:00:00Z",…}`, names in the order of the columns.
+fn print(out: impl Write, table: &Table, row: &Row<'_>) -> Result<(), serde_json::Error> {
+    let columns = table
+        .columns
+        .iter()
+        .zip(columns::rollup_values(row))
+        .map(|(column, value)| {
+            let value = match (column.kind, value) {
+                (Kind::Seconds, Value::Number(secs)) => rfc3339(secs),
+                (_, Value::Number(number)) => number.into(),
+                (_, Value::Text(text)) => text.into(),
+                (_, Value::Boolean(yes)) => yes.into(),
+                (_, Value::Null) => Json::Null,
+            };
+            (column.name, value)
+        });
+    let rollup = ("rollup", Json::from(table.name));
+    serde_json::Serializer::new(out).collect_map([rollup].into_iter().chain(columns))
 }
 
 /// The time as text; as a number if no calendar has it.

@@ -1,0 +1,327 @@
+//! SQLite: what is refused and how, what retention and floor do, what the `sqlite3` shell sees.
+
+// Clippy takes only the functions marked as tests for tests, not their helpers.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+
+use flow_proto::{Rollup, RowRecord, Sums};
+use flow_sinks::sqlite::{Sqlite, SqliteOptions};
+use flow_sinks::{Applied, Delta, Follower, Row, Rows, Sink, SinkError, SinkErrorKind, Step};
+use flow_state::Acks;
+use rusqlite::Connection;
+use support::Chance;
+use support::job::{FIRST_SLOT, Job, WINDOW};
+use support::reader;
+
+/// Rows given by hand, all of one revision.
+#[derive(Debug)]
+struct Given(Vec<RowRecord>, u64);
+
+impl Rows for Given {
+    fn for_each(
+        &self,
+        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        self.0.iter().try_for_each(|record| {
+            take(Row {
+                rollup: Rollup::As,
+                record,
+                table_version: 1,
+                revision: self.1,
+            })
+        })
+    }
+}
+
+fn row(slot_secs: u64, src_as: u32, bytes: u64) -> RowRecord {
+    let sums = Sums {
+        bytes,
+        flows: 1,
+        ..Sums::default()
+    };
+    RowRecord {
+        slot_secs,
+        rollup: 0,
+        shard: 0,
+        key: [src_as, 0, 0x0800],
+        sums,
+    }
+}
+
+fn delta<'a>(from: u64, to: u64, rows: &'a Given) -> Delta<'a> {
+    Delta {
+        job: "a",
+        from,
+        to,
+        shards: &[0],
+        rows,
+        slots: &[],
+        retired_through_secs: None,
+        watermark_secs: None,
+    }
+}
+
+fn open(path: &Path) -> Result<Sqlite, SinkError> {
+    Sqlite::open(path, SqliteOptions::default())
+}
+
+fn refused(path: &Path, kind: SinkErrorKind, words: &str) {
+    let Err(error) = open(path) else {
+        panic!("{} was taken", path.display())
+    };
+    let line = error.to_string();
+    assert_eq!(error.kind, kind, "{line}");
+    assert!(
+        line.contains(words) && line.contains(&path.display().to_string()),
+        "{line}"
+    );
+    assert!(!line.contains('\n'), "{line}");
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let sql = |name: &str, sql: &str| {
+        Connection::open(path(name))
+            .unwrap()
+            .execute_batch(sql)
+            .unwrap();
+        path(name)
+    };
+    std::fs::write(
+        path("letter"),
+        "Dear Sir or Madam, this is a letter and no database".repeat(40),
+    )
+    .unwrap();
+    refused(&path("letter"), SinkErrorKind::Refused, "something else");
+    refused(&path("missing/f.db"), SinkErrorKind::Fatal, "folder exists");
+    refused(folder.path(), SinkErrorKind::Fatal, "folder exists");
+    refused(
+        &sql("other", "CREATE TABLE mails (id)"),
+        SinkErrorKind::Refused,
+        "not empty, and table rollup_5m",
+    );
+
+    let good = path("good");
+    drop(open(&good).unwrap());
+    drop(open(&good).unwrap());
+    sql(
+        "good",
+        "CREATE TABLE notes (mine TEXT); CREATE INDEX by_as ON rollup_5m (src_as)",
+    );
+    drop(open(&good).expect("what an operator adds beside our tables is theirs"));
+    refused(
+        &sql("good", "ALTER TABLE slots ADD COLUMN mine TEXT"),
+        SinkErrorKind::Refused,
+        "column mine is unknown",
+    );
+    let renamed = path("renamed");
+    drop(open(&renamed).unwrap());
+    sql(
+        "renamed",
+        "DROP VIEW rollup_5m_readable; ALTER TABLE rollup_5m RENAME COLUMN flows TO count",
+    );
+    refused(
+        &renamed,
+        SinkErrorKind::Refused,
+        "column 7 `count INTEGER NOT NULL` should be `flows INTEGER NOT NULL`",
+    );
+    refused(
+        &sql("newer", "PRAGMA user_version = 2"),
+        SinkErrorKind::Refused,
+        "version 2",
+    );
+
+    let locked = path("locked");
+    drop(open(&locked).unwrap());
+    let holder = Connection::open(&locked).unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE").unwrap();
+    refused(&locked, SinkErrorKind::Retry, "lock");
+}
+
+#[test]
+fn a_delta_is_written_once_and_only_from_where_the_store_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.db");
+    let mut sink = open(&path).unwrap();
+    let first = Given(vec![row(300, 1, 10), row(300, 2, 20)], 3);
+    assert_eq!(
+        sink.apply(&delta(0, 3, &first)).unwrap(),
+        Applied::Done { rows: 2 }
+    );
+    assert_eq!(
+        sink.apply(&delta(0, 3, &first)).unwrap(),
+        Applied::CursorMoved
+    );
+    assert_eq!(sink.cursors().unwrap().of(0), 3);
+    let later = Given(vec![row(300, 1, 11)], 5);
+    let other = Delta {
+        job: "b",
+        ..delta(3, 5, &later)
+    };
+    assert_eq!(sink.apply(&other).unwrap_err().kind, SinkErrorKind::Refused);
+    assert_eq!(
+        sink.apply(&delta(3, 5, &later)).unwrap(),
+        Applied::Done { rows: 1 }
+    );
+    // A lower revision never replaces a higher one, even where the cursor would let it.
+    assert_eq!(
+        sink.apply(&delta(5, 6, &first)).unwrap(),
+        Applied::Done { rows: 2 }
+    );
+    let bytes: Vec<String> = reader::read(&path)
+        .rows
+        .values()
+        .map(|v| v[0].clone())
+        .collect();
+    assert_eq!(bytes, ["11", "20"]);
+}
+
+#[test]
+fn a_number_too_large_names_its_row_and_leaves_the_store_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.db");
+    let mut sink = open(&path).unwrap();
+    let rows = Given(vec![row(300, 1, 10), row(300, 7, 1 << 63)], 1);
+    let error = sink.apply(&delta(0, 1, &rows)).unwrap_err();
+    assert_eq!(error.kind, SinkErrorKind::Fatal);
+    assert!(
+        error
+            .to_string()
+            .contains("rollup_5m slot 300 key [7, 0, 2048]"),
+        "{error}"
+    );
+    assert_eq!(
+        (reader::read(&path), sink.cursors().unwrap().job),
+        (Default::default(), None)
+    );
+}
+
+#[test]
+fn the_generation_of_a_slot_is_a_floor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.db");
+    let mut sink = open(&path).unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch(
+            "INSERT INTO slots VALUES ('rollup_5m', 600, 'retired', 0, 1, 9, 9, 5, 0, 0, 0, '[]', 9)",
+        )
+        .unwrap();
+    let rows = Given(vec![row(300, 1, 10), row(600, 1, 10)], 1);
+    assert_eq!(
+        sink.apply(&delta(0, 1, &rows)).unwrap(),
+        Applied::Done { rows: 1 }
+    );
+    let rows = Given(vec![row(600, 1, 12)], 1 << 48 | 2);
+    assert_eq!(
+        sink.apply(&delta(1, 2, &rows)).unwrap(),
+        Applied::Done { rows: 1 }
+    );
+    let content = reader::read(&path);
+    let bytes: Vec<&str> = content.rows.values().map(|v| v[0].as_str()).collect();
+    assert_eq!(bytes, ["10", "12"]);
+}
+
+#[test]
+fn retention_is_measured_from_the_watermark() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.db");
+    let mut sink = Sqlite::open(
+        &path,
+        SqliteOptions {
+            retention_secs: Some(1000),
+        },
+    )
+    .unwrap();
+    let rows = Given(vec![row(8700, 1, 1), row(9000, 2, 2), row(9300, 3, 3)], 1);
+    sink.apply(&delta(0, 1, &rows)).unwrap();
+    let rows = Given(vec![], 2);
+    sink.apply(&Delta {
+        watermark_secs: Some(10_000),
+        ..delta(1, 2, &rows)
+    })
+    .unwrap();
+    let kept: Vec<String> = reader::read(&path)
+        .rows
+        .keys()
+        .map(|k| k[1].clone())
+        .collect();
+    assert_eq!(kept, ["9000", "9300"]);
+}
+
+#[test]
+fn the_sqlite3_shell_reads_what_was_written() {
+    if Command::new("sqlite3").arg("-version").output().is_err() {
+        eprintln!("SKIPPED: sqlite3 is not installed");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.db");
+    let mut job = Job::new(&folder.path().join("state"), 1);
+    let config = job.config();
+    let mut chance = Chance(5);
+    for _ in 0..40 {
+        (0..5).for_each(|_| job.flow(&mut chance));
+        job.checkpoint(&mut chance);
+    }
+    let (published, acks) = (Arc::clone(&job.published), Acks::new(1));
+    let sink = Box::new(open(&path).unwrap());
+    let mut follower = Follower::new(sink, job.state.clone(), published, (acks, 0), config);
+    while follower.step().unwrap() != Step::CaughtUp {}
+    let shell = |sql: &str| {
+        let output = Command::new("sqlite3")
+            .arg("-readonly")
+            .arg(&path)
+            .arg(sql)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let mut expected = [0u64; 3];
+    for (_, totals) in job
+        .totals
+        .iter()
+        .filter(|(g, _)| g.rollup == 0 && job.ever_complete.contains(g))
+    {
+        for sums in totals.values() {
+            let of_row = [1, sums.bytes, sums.flows];
+            expected
+                .iter_mut()
+                .zip(of_row)
+                .for_each(|(sum, n)| *sum += n);
+        }
+    }
+    assert!(expected[0] > 20, "{expected:?}");
+    let line = expected.map(|n| n.to_string()).join("|");
+    assert_eq!(
+        shell("SELECT count(*), sum(bytes), sum(flows) FROM rollup_5m").trim(),
+        line
+    );
+    // The text of the time: 1700000100 is 2023-11-14 22:15:00 UTC.
+    assert_eq!((FIRST_SLOT, WINDOW), (1_700_000_100, 300));
+    let times = shell("SELECT DISTINCT slot FROM rollup_5m_readable ORDER BY 1");
+    assert!(times.lines().any(|t| t == "2023-11-14 22:15:00"), "{times}");
+    assert_eq!(shell("PRAGMA integrity_check").trim(), "ok");
+    let kinds = shell(
+        "SELECT DISTINCT typeof(slot) || typeof(etype) || typeof(src_country) FROM rollup_5m_country",
+    );
+    assert_eq!(kinds.trim(), "integerintegertext");
+    // A fresh database has the plain names that the documentation promises.
+    let columns = shell("SELECT group_concat(name) FROM pragma_table_info('rollup_5m')");
+    assert_eq!(
+        columns.trim(),
+        "slot,src_as,dst_as,etype,bytes,packets,flows,scaled_bytes,scaled_packets,unknown_rate_flows,table_version,revision"
+    );
+}
