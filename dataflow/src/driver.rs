@@ -311,3 +311,7 @@ impl Driver {
         self.last.n
     }
 }
+
+#[cfg(test)]
+#[path = "driver_tests.rs"]
+mod tests;
