@@ -1,5 +1,8 @@
 //! The embedded log passes the suite, and the suite catches topics that break one law each.
 
+// Helpers of tests may panic, as tests do.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
