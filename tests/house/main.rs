@@ -8,10 +8,11 @@
 mod documents;
 mod files;
 mod graph;
+mod snippets;
 mod tree;
 
 /// Every invariant that a test here checks, by the tag under which `ARCHITECTURE.md` states it.
-const INVARIANTS: [&str; 21] = [
+const INVARIANTS: [&str; 22] = [
     "proto-alone",
     "topic-alone",
     "tables-alone",
@@ -33,6 +34,7 @@ const INVARIANTS: [&str; 21] = [
     "decisions-listed",
     "links-lead",
     "commands-exist",
+    "snippets-run",
 ];
 
 /// Fails with every complaint on its own line.
