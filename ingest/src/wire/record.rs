@@ -31,11 +31,12 @@ pub(crate) struct Record<'a> {
 /// A mask of the family `etype` in its place: IPv4 first, IPv6 second.
 fn mask(place: &mut (u32, u32), etype: u32, bytes: &[u8]) {
     let value = saturated(unsigned(bytes));
-    if etype == ETYPE_IPV4 {
-        place.0 = value
+    let side = if etype == ETYPE_IPV4 {
+        &mut place.0
     } else {
-        place.1 = value
-    }
+        &mut place.1
+    };
+    *side = value;
 }
 
 fn mask_of(masks: (u32, u32), etype: u32) -> u32 {
@@ -44,6 +45,14 @@ fn mask_of(masks: (u32, u32), etype: u32) -> u32 {
         ETYPE_IPV6 => masks.1,
         _ => masks.0.max(masks.1),
     }
+}
+
+/// What the message and its exporter add to a record.
+pub(crate) struct Scene<'m> {
+    pub(crate) export: Export,
+    pub(crate) domain: &'m Domain,
+    /// The rate that all the exporter's domains agree on; 0: none.
+    pub(crate) exporter_rate: u64,
 }
 
 impl<'a> Record<'a> {
@@ -99,14 +108,7 @@ impl<'a> Record<'a> {
     }
 
     /// Completes the flow.
-    pub(crate) fn finish(
-        &self,
-        flow: &mut Flow,
-        export: &Export,
-        domain: &Domain,
-        exporter_rate: u64,
-        outcome: &mut Outcome,
-    ) {
+    pub(crate) fn finish(&self, flow: &mut Flow, scene: &Scene<'_>, outcome: &mut Outcome) {
         if let Some((layer, bytes)) = self.packet {
             flow.packets = 1;
             if flow.bytes == 0 {
@@ -122,27 +124,16 @@ impl<'a> Record<'a> {
         if self.dst_masks != (0, 0) {
             flow.dst_net = mask_of(self.dst_masks, flow.etype);
         }
-        self.times(flow, export, domain.started_ms, outcome);
-        flow.sampling_rate =
-            domain
-                .rates
-                .of(&self.sampling, flow.in_if, flow.out_if, exporter_rate);
+        self.times(flow, scene, outcome);
+        let rates = &scene.domain.rates;
+        flow.sampling_rate = rates.of(&self.sampling, flow.in_if, flow.out_if, scene.exporter_rate);
     }
 
     /// Without times of its own a flow happened when it was exported (or observed, for events).
-    fn times(
-        &self,
-        flow: &mut Flow,
-        export: &Export,
-        domain_started_ms: u64,
-        outcome: &mut Outcome,
-    ) {
-        let mut export = *export;
-        let started_ms = if self.started_ms > 0 {
-            self.started_ms
-        } else {
-            domain_started_ms
-        };
+    fn times(&self, flow: &mut Flow, scene: &Scene<'_>, outcome: &mut Outcome) {
+        let mut export = scene.export;
+        let told = [self.started_ms, scene.domain.started_ms];
+        let started_ms = told.into_iter().find(|ms| *ms > 0).unwrap_or(0);
         if export.uptime_ms.is_none() && started_ms > 0 {
             export.uptime_ms = Some(export.uptime_since(started_ms));
         }

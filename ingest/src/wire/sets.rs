@@ -13,7 +13,7 @@ use super::Limits;
 use super::exporter::Domain;
 use super::outcome::{Outcome, Protocol, Reason};
 use super::reader::{Reader, zero_filled};
-use super::record::Record;
+use super::record::{Record, Scene};
 use super::template::{Spec, Template};
 use super::times::Export;
 
@@ -241,16 +241,15 @@ impl Sets<'_> {
         let mut record = Record::default();
         template
             .record(reader, |field, bytes: &'a [u8]| {
-                record.set(&mut flow, field, bytes)
+                record.set(&mut flow, field, bytes);
             })
             .ok_or(Reason::TruncatedRecord)?;
-        record.finish(
-            &mut flow,
-            &self.export,
-            self.domain,
-            self.exporter_rate,
-            self.outcome,
-        );
+        let scene = Scene {
+            export: self.export,
+            domain: self.domain,
+            exporter_rate: self.exporter_rate,
+        };
+        record.finish(&mut flow, &scene, self.outcome);
         self.room -= 1;
         self.out.push(flow);
         Ok(())
@@ -265,7 +264,7 @@ impl Sets<'_> {
         let mut record = Record::default();
         template
             .record(reader, |field, bytes: &'a [u8]| {
-                record.set(&mut nowhere, field, bytes)
+                record.set(&mut nowhere, field, bytes);
             })
             .ok_or(Reason::TruncatedRecord)?;
         self.rate_changed |= record.learn(self.domain);

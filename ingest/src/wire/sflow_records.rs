@@ -32,10 +32,7 @@ pub(super) fn decode(reader: &mut Reader<'_>, count: u32, flow: &mut Flow, outco
             break;
         };
         let read = match format {
-            1 => Some(sampled.header = Some(body)),
-            2 => Some(sampled.ethernet = Some(body)),
-            3 => Some(sampled.ip = Some((ETYPE_IPV4, body))),
-            4 => Some(sampled.ip = Some((ETYPE_IPV6, body))),
+            1..=4 => sampled.keep(format, body),
             1001 => switch(body, flow),
             1002 => router(body, flow),
             1003 => gateway(body, flow),
@@ -48,7 +45,17 @@ pub(super) fn decode(reader: &mut Reader<'_>, count: u32, flow: &mut Flow, outco
     sampled.finish(flow, outcome);
 }
 
-impl Sampled<'_> {
+impl<'a> Sampled<'a> {
+    fn keep(&mut self, format: u32, body: &'a [u8]) -> Option<()> {
+        match format {
+            1 => self.header = Some(body),
+            2 => self.ethernet = Some(body),
+            3 => self.ip = Some((ETYPE_IPV4, body)),
+            _ => self.ip = Some((ETYPE_IPV6, body)),
+        }
+        Some(())
+    }
+
     fn finish(&self, flow: &mut Flow, outcome: &mut Outcome) {
         let ethernet = self
             .ethernet
@@ -61,9 +68,8 @@ impl Sampled<'_> {
                 outcome.count(Reason::BadSampleRecord);
             }
         }
-        match self.header.map(|body| raw_header(body, flow)) {
-            Some(Err(reason)) => outcome.count(reason),
-            Some(Ok(())) | None => {}
+        if let Some(Err(reason)) = self.header.map(|body| raw_header(body, flow)) {
+            outcome.count(reason);
         }
     }
 }

@@ -203,7 +203,7 @@ mod tests {
         let mut seen = Vec::new();
         let mut reader = Reader::new(record);
         template.record(&mut reader, |field, bytes| {
-            seen.push((field, bytes.to_vec()))
+            seen.push((field, bytes.to_vec()));
         })?;
         assert_eq!(reader.len(), 0);
         Some(seen)
