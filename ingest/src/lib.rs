@@ -3,6 +3,7 @@
 //! Room law: knows `proto` and `topic`, nothing of the job, the tables or the stores.
 
 pub mod metrics;
+pub mod mock;
 pub mod pack;
 pub mod pcap;
 pub mod udp;
