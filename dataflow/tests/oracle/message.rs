@@ -192,8 +192,10 @@ pub fn record_messages(record: &Record, framing: Framing) -> Option<Vec<Message>
         (false, Framing::Auto) => chain.unwrap_or_else(|| vec![&record.payload]),
         (false, Framing::Bare) => vec![&record.payload[..]],
     };
-    let readable = parts.into_iter().filter_map(|part| Message::decode(part).ok());
-    Some(readable.collect())
+    let readable = parts
+        .into_iter()
+        .filter_map(|part| Message::decode(part).ok());
+    Some(readable.collect::<Vec<_>>()).filter(|messages| !messages.is_empty())
 }
 
 /// Length-prefixed messages that end exactly where the bytes end.
