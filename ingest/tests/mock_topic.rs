@@ -40,12 +40,12 @@ fn topic(folder: &tempfile::TempDir, timestamps: Timestamps) -> EmbeddedTopic {
 /// Partition, record timestamp and flow of everything in the topic.
 fn read(topic: &dyn Topic) -> Vec<(u32, i64, Flow)> {
     let mut all = Vec::new();
-    for partition in 0..topic.partitions().unwrap() {
-        let mut reader = topic.reader(partition, 0).unwrap();
-        while let Some(record) = reader.peek().unwrap() {
+    for partition in 0..topic.partitions().expect("readable") {
+        let mut reader = topic.reader(partition, 0).expect("readable");
+        while let Some(record) = reader.peek().expect("readable") {
             assert_eq!(record.headers.get(PACK_HEADER.0), Some(PACK_HEADER.1));
-            for message in messages(record.payload, true, Framing::Auto).unwrap() {
-                let flow = Flow::decode(message).unwrap();
+            for message in messages(record.payload, true, Framing::Auto).expect("readable") {
+                let flow = Flow::decode(message).expect("readable");
                 all.push((partition, record.timestamp_millis, flow));
             }
             reader.advance();
