@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use flow_proto::Addr;
 
-use super::outcome::Outcome;
+use super::outcome::{Outcome, Reason};
 use super::sampling::{Rates, agreement};
 use super::sequence::Sequence;
 use super::template::Template;
@@ -20,6 +20,8 @@ use super::{Arrival, Limits};
 const IDLE_NS: u64 = 3_600_000_000_000;
 /// How often room is looked for at most.
 const SWEEP_EVERY_NS: u64 = 10_000_000_000;
+/// What a domain costs to keep, templates and rates aside, in entries.
+const DOMAIN_ENTRIES: usize = 16;
 
 /// An observation domain of an exporter; protocols do not share them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,48 +47,32 @@ pub(crate) struct Domain {
 }
 
 impl Domain {
-    /// Accounts for a datagram's sequence number.
-    pub(crate) fn sequence(
-        &mut self,
-        number: u32,
-        units: Option<u32>,
-        uptime_ms: Option<u32>,
-        outcome: &mut Outcome,
-    ) {
-        let gap = self.sequence.step(number, units, uptime_ms);
-        outcome.sequence_missing += u64::from(gap.missing);
-        outcome.sequence_late += u64::from(gap.late);
-    }
-
-    fn template_fields(&self) -> usize {
-        self.templates
+    fn entries(&self) -> usize {
+        let templates: usize = self
+            .templates
             .values()
-            .map(|template| template.weight())
-            .sum()
+            .map(|template| template.entries())
+            .sum();
+        DOMAIN_ENTRIES + templates + self.rates.entries()
     }
 }
 
 /// One exporter.
 #[derive(Debug, Default)]
-pub(crate) struct Exporter {
+struct Exporter {
     last_seen_ns: u64,
     domains: BTreeMap<DomainKey, Domain>,
     /// The rate that all its domains agree on; 0: none.
-    pub(crate) rate: u64,
+    rate: u64,
 }
 
-impl Exporter {
-    pub(crate) fn domain(&mut self, key: DomainKey, limits: &Limits) -> Option<&mut Domain> {
-        if self.domains.len() >= limits.domains && !self.domains.contains_key(&key) {
-            return None;
-        }
-        Some(self.domains.entry(key).or_default())
-    }
-
-    /// To be called when a domain's agreed rate has changed.
-    pub(crate) fn agree(&mut self) {
-        self.rate = agreement(self.domains.values().map(|domain| domain.rates.agreed()));
-    }
+/// A datagram's observation domain, and what it shares with others.
+pub(crate) struct Found<'e> {
+    pub(crate) domain: &'e mut Domain,
+    /// The rate that all domains of the exporter agree on; 0: none.
+    pub(crate) exporter_rate: u64,
+    /// Entries held for all exporters.
+    pub(crate) held: &'e mut usize,
 }
 
 /// All exporters.
@@ -94,8 +80,8 @@ impl Exporter {
 pub(crate) struct Exporters {
     pub(crate) limits: Limits,
     known: BTreeMap<Addr, Exporter>,
-    /// Template fields held for all of them.
-    pub(crate) template_fields: usize,
+    /// Entries held for all of them (`Limits::entries`).
+    pub(crate) held: usize,
     swept_ns: u64,
 }
 
@@ -104,7 +90,7 @@ impl Exporters {
         Exporters {
             limits,
             known: BTreeMap::new(),
-            template_fields: 0,
+            held: 0,
             swept_ns: 0,
         }
     }
@@ -113,28 +99,63 @@ impl Exporters {
         self.known.len()
     }
 
-    /// The sender of a datagram; `None` if there is no room for it.
-    pub(crate) fn exporter(&mut self, arrival: &Arrival<'_>) -> Option<&mut Exporter> {
-        self.make_room(arrival);
-        if self.known.len() >= self.limits.exporters && !self.known.contains_key(&arrival.source) {
-            return None;
+    /// The observation domain of a datagram; `None` if there is no room for it.
+    pub(crate) fn find(&mut self, arrival: &Arrival<'_>, key: DomainKey) -> Option<Found<'_>> {
+        let known = self.known.get(&arrival.source);
+        if known.is_none_or(|exporter| !exporter.domains.contains_key(&key)) {
+            self.make_room(arrival);
+            let domains = self
+                .known
+                .get(&arrival.source)
+                .map(|exporter| exporter.domains.len());
+            let full = match domains {
+                Some(domains) => domains >= self.limits.domains,
+                None => self.known.len() >= self.limits.exporters,
+            };
+            if full || self.held + DOMAIN_ENTRIES > self.limits.entries {
+                return None;
+            }
+            self.held += DOMAIN_ENTRIES;
         }
         let exporter = self.known.entry(arrival.source).or_default();
         exporter.last_seen_ns = exporter.last_seen_ns.max(arrival.received_ns);
-        Some(exporter)
+        let exporter_rate = exporter.rate;
+        let domain = exporter.domains.entry(key).or_default();
+        Some(Found {
+            domain,
+            exporter_rate,
+            held: &mut self.held,
+        })
     }
 
-    /// The observation domain of a datagram; `None` if there is no room for it.
-    pub(crate) fn domain(&mut self, arrival: &Arrival<'_>, key: DomainKey) -> Option<&mut Domain> {
-        let limits = self.limits;
-        self.exporter(arrival)?.domain(key, &limits)
+    /// Accounts for a datagram's sequence number, if there is room for its domain.
+    pub(crate) fn sequence(
+        &mut self,
+        (arrival, key): (&Arrival<'_>, DomainKey),
+        number: u32,
+        (units, uptime_ms): (Option<u32>, Option<u32>),
+        outcome: &mut Outcome,
+    ) {
+        let Some(found) = self.find(arrival, key) else {
+            return outcome.count(Reason::ExporterLimit);
+        };
+        let gap = found.domain.sequence.step(number, units, uptime_ms);
+        outcome.sequence_missing += u64::from(gap.missing);
+        outcome.sequence_late += u64::from(gap.late);
+    }
+
+    /// To be called when the agreed rate of one of its domains has changed.
+    pub(crate) fn agree(&mut self, source: Addr) {
+        if let Some(exporter) = self.known.get_mut(&source) {
+            exporter.rate = agreement(exporter.domains.values().map(|d| d.rates.agreed()));
+        }
     }
 
     fn make_room(&mut self, arrival: &Arrival<'_>) {
         let now_ns = arrival.received_ns;
-        if self.known.len() < self.limits.exporters
-            || now_ns < self.swept_ns.saturating_add(SWEEP_EVERY_NS)
-        {
+        let full = self.known.len() >= self.limits.exporters
+            || self.held + DOMAIN_ENTRIES > self.limits.entries;
+        if !full || now_ns < self.swept_ns.saturating_add(SWEEP_EVERY_NS) {
             return;
         }
         self.swept_ns = now_ns;
@@ -144,7 +165,7 @@ impl Exporters {
             .known
             .values()
             .flat_map(|exporter| exporter.domains.values());
-        self.template_fields = domains.map(Domain::template_fields).sum();
+        self.held = domains.map(Domain::entries).sum();
     }
 }
 
@@ -162,31 +183,42 @@ mod tests {
 
     #[test]
     fn a_full_house_refuses_until_somebody_has_been_silent_for_an_hour() {
-        let mut exporters = Exporters::new(Limits {
+        let limits = Limits {
             exporters: 2,
             domains: 1,
             ..Limits::default()
-        });
+        };
+        let mut exporters = Exporters::new(limits);
+        let mut room = |source, domain, received_ns| {
+            exporters
+                .find(&arrival(source, received_ns), DomainKey::Ipfix(domain))
+                .is_some()
+        };
         let start_ns = SWEEP_EVERY_NS;
-        assert!(
-            exporters
-                .domain(&arrival(1, start_ns), DomainKey::Ipfix(1))
-                .is_some()
-        );
-        assert!(
-            exporters
-                .domain(&arrival(1, start_ns), DomainKey::Ipfix(2))
-                .is_none()
-        );
-        assert!(exporters.exporter(&arrival(2, start_ns)).is_some());
-        assert!(exporters.exporter(&arrival(3, start_ns + 1)).is_none());
+        assert!(room(1, 1, start_ns));
+        assert!(!room(1, 2, start_ns));
+        assert!(room(2, 1, start_ns));
+        assert!(!room(3, 1, start_ns + 1));
         let later_ns = start_ns + IDLE_NS + SWEEP_EVERY_NS;
-        assert!(
-            exporters
-                .exporter(&arrival(2, later_ns - SWEEP_EVERY_NS))
-                .is_some()
-        );
-        assert!(exporters.exporter(&arrival(3, later_ns)).is_some());
+        assert!(room(2, 1, later_ns - SWEEP_EVERY_NS));
+        assert!(room(3, 1, later_ns));
+        assert!(room(2, 1, later_ns));
         assert_eq!(exporters.len(), 2);
+        assert_eq!(exporters.held, 2 * DOMAIN_ENTRIES);
+    }
+
+    #[test]
+    fn entries_are_bounded_for_all_together() {
+        let limits = Limits {
+            entries: 3 * DOMAIN_ENTRIES,
+            ..Limits::default()
+        };
+        let mut exporters = Exporters::new(limits);
+        let found = |source| {
+            exporters
+                .find(&arrival(source, 0), DomainKey::Ipfix(1))
+                .is_some()
+        };
+        assert_eq!((0..9).map(found).filter(|found| *found).count(), 3);
     }
 }

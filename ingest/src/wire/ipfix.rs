@@ -57,8 +57,9 @@ pub(super) fn decode(
     let Some(records) = message::decode(decoder, arrival, (&header, body), out, outcome) else {
         return;
     };
-    if let Some(domain) = decoder.exporters.domain(arrival, header.key) {
-        // Data records are counted (RFC 7011 3.1).
-        domain.sequence(header.sequence, records.counted, None, outcome);
-    }
+    // Data records are counted (RFC 7011 3.1).
+    let (who, clock) = ((arrival, header.key), (records.counted, None));
+    decoder
+        .exporters
+        .sequence(who, header.sequence, clock, outcome);
 }

@@ -38,10 +38,7 @@ pub(super) fn decode(
     outcome: &mut Outcome,
 ) -> Option<Records> {
     let limits = decoder.exporters.limits;
-    let mut template_fields = decoder.exporters.template_fields;
-    let found = decoder.exporters.exporter(arrival);
-    let exporter_rate = found.as_ref().map_or(0, |exporter| exporter.rate);
-    let Some(domain) = found.and_then(|exporter| exporter.domain(header.key, &limits)) else {
+    let Some(found) = decoder.exporters.find(arrival, header.key) else {
         outcome.count(Reason::ExporterLimit);
         return None;
     };
@@ -54,10 +51,10 @@ pub(super) fn decode(
             observation_domain_id: header.domain_id,
             ..arrival.flow(header.protocol)
         },
-        exporter_rate,
+        exporter_rate: found.exporter_rate,
         limits,
-        domain,
-        template_fields: &mut template_fields,
+        domain: found.domain,
+        held: found.held,
         out,
         outcome,
         room: body.len() / LEAST_FLOW_BYTES,
@@ -67,10 +64,8 @@ pub(super) fn decode(
     };
     sets.decode(body);
     let counted = sets.countable.then_some(sets.records);
-    let rate_changed = sets.rate_changed;
-    decoder.exporters.template_fields = template_fields;
-    if rate_changed && let Some(exporter) = decoder.exporters.exporter(arrival) {
-        exporter.agree();
+    if sets.rate_changed {
+        decoder.exporters.agree(arrival.source);
     }
     Some(Records { counted })
 }

@@ -51,8 +51,9 @@ pub struct Limits {
     pub templates: usize,
     /// Fields of one template.
     pub fields: usize,
-    /// Template fields held for all exporters together.
-    pub template_fields: usize,
+    /// Everything kept for all exporters together: fields of templates, sampling rates, 16 for each
+    /// domain. An entry takes some tens of bytes.
+    pub entries: usize,
 }
 
 impl Default for Limits {
@@ -62,7 +63,7 @@ impl Default for Limits {
             domains: 256,
             templates: 1_024,
             fields: 1_024,
-            template_fields: 1 << 20,
+            entries: 1 << 20,
         }
     }
 }
@@ -138,9 +139,9 @@ impl Decoder {
         self.exporters.len()
     }
 
-    /// Template fields held for all exporters: what `Limits::template_fields` bounds.
-    pub fn template_fields(&self) -> usize {
-        self.exporters.template_fields
+    /// What is kept for all exporters together: what `Limits::entries` bounds.
+    pub fn entries(&self) -> usize {
+        self.exporters.held
     }
 }
 

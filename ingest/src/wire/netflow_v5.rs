@@ -67,13 +67,15 @@ pub(super) fn decode(
             out.push(flow);
         }
     }
-    let key = DomainKey::NetflowV5(header.engine);
     // A count that is not to be believed makes the next sequence number unknown.
     let units = (count <= present).then_some(u32::from(header.count));
-    match decoder.exporters.domain(arrival, key) {
-        Some(domain) => domain.sequence(header.sequence, units, Some(header.uptime_ms), outcome),
-        None => outcome.count(Reason::ExporterLimit),
-    }
+    let who = (arrival, DomainKey::NetflowV5(header.engine));
+    decoder.exporters.sequence(
+        who,
+        header.sequence,
+        (units, Some(header.uptime_ms)),
+        outcome,
+    );
 }
 
 fn record(reader: &mut Reader<'_>, header: &Header, flow: &mut Flow) -> Option<()> {

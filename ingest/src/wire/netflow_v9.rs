@@ -49,8 +49,9 @@ pub(super) fn decode(
     if message::decode(decoder, arrival, (&header, reader.rest()), out, outcome).is_none() {
         return;
     }
-    if let Some(domain) = decoder.exporters.domain(arrival, header.key) {
-        // Datagrams are counted (RFC 3954 5.1).
-        domain.sequence(header.sequence, Some(1), Some(uptime_ms), outcome);
-    }
+    // Datagrams are counted (RFC 3954 5.1).
+    let (who, clock) = ((arrival, header.key), (Some(1), Some(uptime_ms)));
+    decoder
+        .exporters
+        .sequence(who, header.sequence, clock, outcome);
 }

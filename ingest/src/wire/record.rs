@@ -150,12 +150,13 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What an option record told its domain; true if the domain's rate has changed.
-    pub(crate) fn learn(&self, domain: &mut Domain) -> bool {
+    /// Tells its domain what an option record says, new samplers only if there is room for them; true if
+    /// the domain's rate has changed.
+    pub(crate) fn learn(&self, domain: &mut Domain, room: bool) -> bool {
         if self.started_ms > 0 {
             domain.started_ms = self.started_ms;
         }
-        domain.rates.learn(&self.sampling)
+        domain.rates.learn(&self.sampling, room)
     }
 }
 

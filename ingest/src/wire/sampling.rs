@@ -71,18 +71,19 @@ pub(crate) struct Rates {
 }
 
 /// Samplers and interfaces kept for each domain; those beyond count as their domain's.
-const MOST: usize = 1024;
+const MOST: usize = 256;
 
 impl Rates {
-    /// Takes an option record; true if what the domain agrees on has changed.
-    pub(crate) fn learn(&mut self, option: &Sampling) -> bool {
+    /// Takes an option record, new samplers and interfaces only if there is room for them; true if what
+    /// the domain agrees on has changed.
+    pub(crate) fn learn(&mut self, option: &Sampling, room: bool) -> bool {
         let rate = option.rate();
         if rate == 0 {
             return false;
         }
         let before = match (option.sampler, option.interface) {
-            (Some(sampler), _) => insert(&mut self.by_sampler, sampler, rate),
-            (None, Some(interface)) => insert(&mut self.by_interface, interface, rate),
+            (Some(sampler), _) => insert(&mut self.by_sampler, sampler, rate, room),
+            (None, Some(interface)) => insert(&mut self.by_interface, interface, rate, room),
             (None, None) => Some(std::mem::replace(&mut self.domain, rate)),
         };
         if before == Some(rate) {
@@ -99,6 +100,11 @@ impl Rates {
             agreement(all)
         };
         std::mem::replace(&mut self.agreed, agreed) != agreed
+    }
+
+    /// What it costs to keep.
+    pub(crate) fn entries(&self) -> usize {
+        self.by_sampler.len() + self.by_interface.len()
     }
 
     /// The rate of the whole domain, if there is one; else 0.
@@ -133,8 +139,8 @@ impl Rates {
 }
 
 /// Inserts within bounds; the value before.
-fn insert<K: Ord>(map: &mut BTreeMap<K, u64>, key: K, rate: u64) -> Option<u64> {
-    if map.len() >= MOST && !map.contains_key(&key) {
+fn insert<K: Ord>(map: &mut BTreeMap<K, u64>, key: K, rate: u64, room: bool) -> Option<u64> {
+    if (!room || map.len() >= MOST) && !map.contains_key(&key) {
         return Some(rate);
     }
     map.insert(key, rate)
@@ -189,9 +195,9 @@ mod tests {
     #[test]
     fn the_narrower_scope_wins() {
         let mut rates = Rates::default();
-        rates.learn(&said(&[(Sampler, 1), (Interval, 10)]));
-        rates.learn(&said(&[(Interface, 7), (Interval, 20)]));
-        rates.learn(&said(&[(Interval, 30)]));
+        rates.learn(&said(&[(Sampler, 1), (Interval, 10)]), true);
+        rates.learn(&said(&[(Interface, 7), (Interval, 20)]), true);
+        rates.learn(&said(&[(Interval, 30)]), true);
         let none = Sampling::default();
         assert_eq!(rates.of(&said(&[(Sampler, 1), (Interval, 5)]), 7, 0, 40), 5);
         assert_eq!(rates.of(&said(&[(Sampler, 1)]), 7, 0, 40), 10);
@@ -203,10 +209,10 @@ mod tests {
     #[test]
     fn a_domain_answers_only_if_its_samplers_agree() {
         let mut rates = Rates::default();
-        assert!(rates.learn(&said(&[(Sampler, 1), (Interval, 10)])));
-        assert!(!rates.learn(&said(&[(Sampler, 2), (Interval, 10)])));
+        assert!(rates.learn(&said(&[(Sampler, 1), (Interval, 10)]), true));
+        assert!(!rates.learn(&said(&[(Sampler, 2), (Interval, 10)]), true));
         assert_eq!(rates.of(&Sampling::default(), 0, 0, 0), 10);
-        assert!(rates.learn(&said(&[(Sampler, 2), (Interval, 99)])));
+        assert!(rates.learn(&said(&[(Sampler, 2), (Interval, 99)]), true));
         assert_eq!(rates.of(&Sampling::default(), 0, 0, 0), 0);
     }
 
@@ -214,7 +220,7 @@ mod tests {
     fn its_state_is_bounded() {
         let mut rates = Rates::default();
         for sampler in 0..10_000 {
-            rates.learn(&said(&[(Sampler, sampler), (Interval, 10)]));
+            rates.learn(&said(&[(Sampler, sampler), (Interval, 10)]), true);
         }
         assert_eq!(rates.by_sampler.len(), MOST);
     }

@@ -32,8 +32,8 @@ pub(crate) struct Sets<'m> {
     pub(crate) exporter_rate: u64,
     pub(crate) limits: Limits,
     pub(crate) domain: &'m mut Domain,
-    /// Template fields held for all exporters.
-    pub(crate) template_fields: &'m mut usize,
+    /// Entries held for all exporters.
+    pub(crate) held: &'m mut usize,
     pub(crate) out: &'m mut Vec<Flow>,
     pub(crate) outcome: &'m mut Outcome,
     /// Flows that this message may still append.
@@ -155,14 +155,10 @@ impl Sets<'_> {
     fn withdraw(&mut self, set_id: u16, id: u16) {
         let options = set_id == IPFIX_OPTIONS_TEMPLATES;
         let before = self.domain.templates.len();
-        held_less(
-            self.template_fields,
-            &mut self.domain.templates,
-            |known, template| {
-                // The set's own id means: all of its kind.
-                known == id || (id == set_id && template.options == options)
-            },
-        );
+        forget(self.held, &mut self.domain.templates, |known, template| {
+            // The set's own id means: all of its kind.
+            known == id || (id == set_id && template.options == options)
+        });
         let gone = before - self.domain.templates.len();
         self.outcome.templates_withdrawn += u32::try_from(gone).unwrap_or(u32::MAX);
     }
@@ -171,11 +167,9 @@ impl Sets<'_> {
     fn learn(&mut self, id: u16, specs: &[Spec], options: bool) {
         let Some(template) = Template::compile(specs, options) else {
             self.outcome.count(Reason::BadTemplate);
-            held_less(
-                self.template_fields,
-                &mut self.domain.templates,
-                |known, _| known == id,
-            );
+            forget(self.held, &mut self.domain.templates, |known, _| {
+                known == id
+            });
             return;
         };
         if self
@@ -188,20 +182,18 @@ impl Sets<'_> {
             return;
         }
         let before = self.domain.templates.len();
-        held_less(
-            self.template_fields,
-            &mut self.domain.templates,
-            |known, _| known == id,
-        );
+        forget(self.held, &mut self.domain.templates, |known, _| {
+            known == id
+        });
         let replaced = before != self.domain.templates.len();
         if specs.len() > self.limits.fields
             || self.domain.templates.len() >= self.limits.templates
-            || *self.template_fields + template.weight() > self.limits.template_fields
+            || *self.held + template.entries() > self.limits.entries
         {
             self.outcome.count(Reason::TemplateLimit);
             return;
         }
-        *self.template_fields += template.weight();
+        *self.held += template.entries();
         self.domain.templates.insert(id, Arc::new(template));
         self.outcome.templates += 1;
         self.outcome.templates_changed += u32::from(replaced);
@@ -267,14 +259,18 @@ impl Sets<'_> {
                 record.set(&mut nowhere, field, bytes);
             })
             .ok_or(Reason::TruncatedRecord)?;
-        self.rate_changed |= record.learn(self.domain);
+        // Without room, rates that are known still change.
+        let room = *self.held < self.limits.entries;
+        let before = self.domain.rates.entries();
+        self.rate_changed |= record.learn(self.domain, room);
+        *self.held += self.domain.rates.entries() - before;
         self.outcome.option_records += 1;
         Ok(())
     }
 }
 
-/// Removes templates, and their weight from what is held.
-fn held_less(
+/// Removes templates, and their entries from what is held.
+fn forget(
     held: &mut usize,
     templates: &mut BTreeMap<u16, Arc<Template>>,
     gone: impl Fn(u16, &Template) -> bool,
@@ -282,7 +278,7 @@ fn held_less(
     templates.retain(|id, template| {
         let gone = gone(*id, template);
         if gone {
-            *held = held.saturating_sub(template.weight());
+            *held = held.saturating_sub(template.entries());
         }
         !gone
     });

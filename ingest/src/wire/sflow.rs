@@ -91,11 +91,11 @@ pub(super) fn decode(
     if !zero_filled(reader.rest()) {
         outcome.count(Reason::TrailingBytes);
     }
-    let key = DomainKey::Sflow(header.agent, header.sub_agent);
-    match decoder.exporters.domain(arrival, key) {
-        Some(domain) => domain.sequence(header.sequence, Some(1), Some(header.uptime_ms), outcome),
-        None => outcome.count(Reason::ExporterLimit),
-    }
+    let who = (arrival, DomainKey::Sflow(header.agent, header.sub_agent));
+    let clock = (Some(1), Some(header.uptime_ms));
+    decoder
+        .exporters
+        .sequence(who, header.sequence, clock, outcome);
 }
 
 fn sample(format: u32, body: &[u8], base: &Flow, out: &mut Vec<Flow>, outcome: &mut Outcome) {

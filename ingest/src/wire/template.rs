@@ -110,8 +110,8 @@ impl Template {
         })
     }
 
-    /// What it costs to keep, in fields.
-    pub(crate) fn weight(&self) -> usize {
+    /// What it costs to keep.
+    pub(crate) fn entries(&self) -> usize {
         // A template without steps is no free lunch: 4 for its place in the map.
         self.steps.len() + 4
     }
