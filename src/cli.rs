@@ -26,10 +26,67 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Collect sFlow, NetFlow and IPFIX datagrams into a topic.
+    Collect(Collect),
     /// Print the flows in capture files; no server, no configuration.
     Decode(Decode),
     /// Run the job: topic to 5-minute rows in sinks; goes on from the last checkpoint.
     Run(Run),
+}
+
+/// `collect`.
+#[derive(Debug, Args)]
+pub(crate) struct Collect {
+    /// Where to listen: sflow://:6343, netflow://:2055, flow://HOST:PORT (detects); may be repeated.
+    #[arg(long, value_name = "URL", required = true)]
+    pub(crate) listen: Vec<String>,
+    /// Topic to write, as dir:///var/lib/flow-pipeline/flows; a missing one is made.
+    #[arg(long, value_name = "URL")]
+    pub(crate) topic: String,
+    /// Partitions of a topic that is made.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) partitions: u32,
+    /// Receive buffer asked of the kernel for each listener.
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = crate::units::size_bytes)]
+    pub(crate) receive_buffer: usize,
+    /// Datagrams that may wait for the decoder; what exceeds it is dropped and counted.
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = crate::units::size_bytes)]
+    pub(crate) queue: usize,
+    /// A pack is written at this size.
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", value_parser = pack_size)]
+    pub(crate) pack_size: usize,
+    /// A pack waits that long for more flows.
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = crate::units::duration)]
+    pub(crate) pack_wait: Duration,
+    /// Field numbers of the messages.
+    #[arg(long, value_enum, default_value_t = Dialect::Goflow2)]
+    pub(crate) dialect: Dialect,
+}
+
+/// The topic takes records of at most a megabyte.
+fn pack_size(text: &str) -> Result<usize, String> {
+    match crate::units::size_bytes(text)? {
+        size @ 1024..=1_048_576 => Ok(size),
+        _ => Err("give 1KiB to 1MiB".to_owned()),
+    }
+}
+
+/// Whose field numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Dialect {
+    /// goflow2's, with GoFlow's seconds added.
+    Goflow2,
+    /// GoFlow's: field 38 is the start in seconds.
+    Goflow,
+}
+
+impl From<Dialect> for flow_proto::Dialect {
+    fn from(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Goflow2 => flow_proto::Dialect::Goflow2,
+            Dialect::Goflow => flow_proto::Dialect::Goflow,
+        }
+    }
 }
 
 /// `run`.

@@ -3,6 +3,7 @@
 //! Law: one error has one exit code, whatever command meets it.
 
 use flow_dataflow::JobError;
+use flow_ingest::udp::CollectError;
 use flow_sinks::{SinkError, SinkErrorKind};
 use flow_state::StateError;
 use flow_tables::TableError;
@@ -18,6 +19,24 @@ impl From<TopicError> for Failure {
             _ => Exit::Config,
         };
         Failure::from_error(exit, &error)
+    }
+}
+
+impl From<CollectError> for Failure {
+    fn from(error: CollectError) -> Failure {
+        let (exit, hint) = match error {
+            CollectError::Topic(error) => return error.into(),
+            CollectError::BadUrl { .. } => (
+                Exit::Config,
+                "listeners are given as sflow://:6343, netflow://:2055 or flow://HOST:PORT",
+            ),
+            CollectError::Bind { .. } => (
+                Exit::Io,
+                "--listen names the addresses; is another collector running?",
+            ),
+            _ => (Exit::Io, "the system refused it"),
+        };
+        Failure::from_error(exit, &error).hint(hint)
     }
 }
 

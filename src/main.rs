@@ -5,6 +5,7 @@
 
 mod cli;
 mod clock;
+mod collect;
 mod decode;
 mod exits;
 mod failure;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     telemetry::init(&cli.log)?;
     match cli.command {
+        Command::Collect(options) => collect::run(&options),
         Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
         Command::Run(options) => run::run(&options),
     }

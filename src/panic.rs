@@ -15,7 +15,12 @@ pub(crate) fn install() {
         let place = info
             .location()
             .map_or_else(String::new, |l| format!("{}:{}: ", l.file(), l.line()));
-        let what = info.payload_as_str().unwrap_or("no message");
+        let payload = info.payload();
+        let what = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
         // Standard error may be gone; there is nobody left to tell then.
         let _ = writeln!(
             std::io::stderr(),
