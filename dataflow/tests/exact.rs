@@ -1,36 +1,198 @@
 //! Rows are right: equal, row by row, to what the oracle computes from the topic and the recorded timeline, for any
 //! number of workers, any arrival between partitions, and any number of deaths on the way.
+
+mod oracle;
 mod support;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flow_dataflow::JobConfig;
-use flow_tables::TableSet;
+use flow_dataflow::{JobConfig, SlotTime};
+use flow_tables::{Kind, Source, TableSet};
+use support::history::{self, Outcome};
+use support::memory::Stored;
 use support::scenario::{Shape, topic};
 
-#[test]
-fn histories_end() {
-    let config = JobConfig {
-        checkpoint_gap_millis: 5,
-        checkpoint_millis: 20,
-        tick_millis: 10,
+const ASN: &str = "10.0.0.0,10.3.255.255,64500\n10.2.0.0,10.2.255.255,64501\n10.5.0.0,10.5.0.255,4200000001\n\
+                   2001:db8::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,64502\n10.6.0.0,10.6.255.255,0";
+const COUNTRY: &str = "10.0.0.0,10.1.255.255,DE\n10.2.0.0,10.4.255.255,NL\n2001:db8:2::,2001:db8:3:ffff:ffff:ffff:ffff:ffff,JP";
+
+fn config() -> JobConfig {
+    JobConfig {
+        checkpoint_gap_millis: 3,
+        checkpoint_millis: 15,
+        tick_millis: 7,
         ..JobConfig::default()
+    }
+}
+
+fn tables(country: bool) -> (Arc<TableSet>, oracle::Tables) {
+    let mut sources = vec![(Kind::Asn, Source::Text("asn", ASN.as_bytes()))];
+    if country {
+        sources.push((Kind::Country, Source::Text("country", COUNTRY.as_bytes())));
+    }
+    let (set, report) = TableSet::load_sources(&sources).expect("good tables");
+    assert!(
+        report.tables.iter().all(|table| table.bad_rows == 0),
+        "{report:?}"
+    );
+    (
+        Arc::new(set),
+        oracle::Tables::from_csv(Some(ASN), country.then_some(COUNTRY)),
+    )
+}
+
+/// What the oracle says of a history's topic and timeline.
+fn expected(
+    records: &[Vec<Stored>],
+    outcome: &Outcome,
+    config: &JobConfig,
+    tables: &oracle::Tables,
+) -> oracle::Output {
+    let cut = &outcome.checkpoint.cut;
+    let partitions = (0u32..)
+        .zip(records)
+        .map(|(p, stored)| {
+            let end = cut.get(&p).map_or(0, |at| at.offset);
+            let below = (0u64..end).zip(stored).map(|(offset, r)| oracle::Record {
+                offset,
+                timestamp_millis: r.timestamp_millis,
+                ours: r.ours,
+                payload: r.payload.clone(),
+            });
+            (p, below.collect())
+        })
+        .collect();
+    let events = outcome.checkpoint.timeline.retirements.iter();
+    let slot_time = match config.rows.slot_time {
+        SlotTime::Received => oracle::Time::Received,
+        SlotTime::Start => oracle::Time::Start,
+        SlotTime::End => oracle::Time::End,
     };
-    for seed in 0..20 {
-        let shape = Shape {
-            partitions: 1 + seed % 4,
-            span_secs: 7_200,
-            packs: 300,
-        };
-        let tables = Arc::new(TableSet::default());
-        let outcome = support::history::run(seed, &config, &tables, topic(seed, shape), &[1, 2, 4]);
-        let rows: u64 = outcome.table.rows.values().map(|s| s.flows).sum();
-        eprintln!(
-            "seed {seed}: {} attempts, {} followed, {} rows, {rows} flows, retirements {}",
-            outcome.attempts,
-            outcome.table.followed,
-            outcome.table.rows.len(),
-            outcome.checkpoint.timeline.retirements.len()
+    oracle::run(&oracle::Input {
+        partitions,
+        retirements: events
+            .map(|e| oracle::Retired {
+                line_secs: e.line_secs,
+                offsets: e.offsets.clone(),
+            })
+            .collect(),
+        versions: vec![(0, tables.clone())],
+        config: oracle::Config {
+            slot_time,
+            ..oracle::Config::default()
+        },
+    })
+}
+
+/// Compares rows of all slots that retired, and the counts of all slots on record.
+fn compare(outcome: &Outcome, expected: &oracle::Output) -> Result<(), String> {
+    let retired = outcome.checkpoint.timeline.retired_secs;
+    let want: BTreeMap<_, _> = expected
+        .rows
+        .iter()
+        .filter(|((_, slot, _), _)| slot + 300 <= retired)
+        .collect();
+    let got: BTreeMap<_, _> = outcome
+        .table
+        .rows
+        .iter()
+        .filter(|((_, slot, _), _)| slot + 300 <= retired)
+        .collect();
+    for key in want.keys().chain(got.keys()) {
+        let (w, g) = (
+            want.get(key).copied().copied(),
+            got.get(key).map(|sums| sums.values()),
         );
+        if w != g {
+            return Err(format!("row {key:?}: oracle {w:?}, job {g:?}"));
+        }
+    }
+    for (slot, counts) in &outcome.checkpoint.slots {
+        let got = [
+            counts.flows,
+            counts.too_early,
+            counts.too_late,
+            counts.implausible,
+        ];
+        let slot_of = expected.slots.get(slot).copied().unwrap_or_default();
+        let want = [
+            slot_of.flows,
+            slot_of.too_early,
+            slot_of.too_late,
+            slot_of.implausible,
+        ];
+        if want != got {
+            return Err(format!(
+                "counts of slot {slot}: oracle {want:?}, job {got:?}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Runs and compares one seed.
+fn check(seed: u64, config: &JobConfig, worker_counts: &[usize]) -> Result<Outcome, String> {
+    let shape = Shape {
+        partitions: 1 + seed % 4,
+        span_secs: 7_200,
+        packs: 300,
+    };
+    let records = topic(seed, shape);
+    let (set, plain) = tables(seed % 3 == 0);
+    let slot_time = [
+        SlotTime::Received,
+        SlotTime::Start,
+        SlotTime::Received,
+        SlotTime::End,
+    ];
+    let mut config = config.clone();
+    config.rows.slot_time = slot_time[(seed / 4 % 4) as usize];
+    let config = &config;
+    let outcome = history::run(seed, config, &set, records.clone(), worker_counts);
+    compare(&outcome, &expected(&records, &outcome, config, &plain))?;
+    Ok(outcome)
+}
+
+#[test]
+fn rows_equal_the_oracle_whatever_happens() {
+    let (mut rows, mut attempts, mut refused) = (0, 0, [0; 3]);
+    for seed in 0..60 {
+        let outcome =
+            check(seed, &config(), &[1, 2, 4]).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        rows += outcome.table.rows.len();
+        attempts += outcome.attempts;
+        for counts in outcome.checkpoint.slots.values() {
+            refused[0] += counts.too_early;
+            refused[1] += counts.too_late;
+            refused[2] += counts.implausible;
+        }
+    }
+    println!("{rows} rows, {attempts} attempts, refused (early, late, implausible) {refused:?}");
+    assert!(
+        refused.iter().all(|n| *n > 100),
+        "every reason occurs: {refused:?}"
+    );
+}
+
+/// Negative controls: each breakage of a law must be caught by the comparison above.
+#[cfg(feature = "mutants")]
+#[test]
+fn every_mutant_is_caught() {
+    for mutant in flow_dataflow::Mutant::ALL {
+        let config = JobConfig {
+            mutant: Some(mutant),
+            ..config()
+        };
+        let caught = (0..60).find_map(|seed| {
+            let run = std::panic::catch_unwind(|| check(seed, &config, &[1, 2, 4]));
+            match run {
+                Ok(Ok(_)) => None,
+                Ok(Err(difference)) => Some((seed, difference)),
+                Err(_) => Some((seed, "a check on the way failed".to_owned())),
+            }
+        });
+        println!("{mutant:?}: {caught:?}");
+        assert!(caught.is_some(), "{mutant:?} survives");
     }
 }

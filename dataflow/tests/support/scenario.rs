@@ -146,6 +146,12 @@ fn flow(dice: &mut Dice, sent_secs: u64) -> Flow {
         }
         _ => Addr::v4([10, dice.roll(8) as u8, 0, 1]),
     };
+    // An exporter's clock may be ahead, by minutes or by days.
+    let start = match dice.roll(100) {
+        0..4 => base + dice.roll(1_800) * 1_000_000_000,
+        4 => base + 200_000 * 1_000_000_000,
+        _ => base - dice.roll(600) * 1_000_000_000,
+    };
     let bytes = if dice.chance(1) {
         (1 << 50) + 1 - dice.roll(2)
     } else {
@@ -153,7 +159,7 @@ fn flow(dice: &mut Dice, sent_secs: u64) -> Flow {
     };
     Flow {
         time_received_ns: received,
-        time_flow_start_ns: base - dice.roll(600) * 1_000_000_000,
+        time_flow_start_ns: start,
         time_flow_end_ns: if dice.chance(80) { base } else { 0 },
         sampling_rate: [0, 1 << 41, 1, 1, 100, 100, 1000, 1000, 1000, 512][dice.roll(10) as usize],
         sampling_rate_assumed: dice.chance(3),
