@@ -9,6 +9,7 @@ mod collect;
 mod decode;
 mod exits;
 mod failure;
+mod http;
 mod panic;
 mod progress;
 mod run;
