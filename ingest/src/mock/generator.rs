@@ -1,439 +1,357 @@
-//! `Generator`: a seeded, endless stream of flows over simulated time.
+//! `Generator`: an endless, seeded stream of flows over simulated time.
 //!
-//! Skewed as traffic is: a few own networks against many others by Zipf's law, few ports, most flows small. What
-//! faults need (late, early, implausible flows, exporters' clocks gone wrong) is mixed in by fractions.
-//! Law: the n-th flow is a function of (options, blocks, n); start and end are whole milliseconds, which every
-//! protocol can carry.
+//! Few own networks talk with many others, popularity after Zipf, IPv4 and IPv6, several exporters of different
+//! protocols and sampling rates.
+//! Law: the stream is a function of the options and blocks alone; the n-th flow is received at
+//! `from + n / flows_per_second`, unless disorder was asked for.
 
-use flow_proto::{Addr, Flow, List, Mac};
+use flow_proto::{Addr, Flow, FlowType};
 
-use super::blocks::{AddressBlock, BlocksError};
-use super::distribution::{Chance, Weighted};
-use crate::wire::Protocol;
+use super::address::{AddressBlock, Popular};
+use super::chance::Chance;
+use super::model;
 
+/// Sampling rates of exporters, in turn; all fit NetFlow v5's 14 bits.
+const RATES: [u64; 6] = [1024, 512, 2048, 100, 4096, 1];
+const TYPES: [FlowType; 4] = [
+    FlowType::Sflow5,
+    FlowType::NetflowV5,
+    FlowType::NetflowV9,
+    FlowType::Ipfix,
+];
 const SECOND_NS: u64 = 1_000_000_000;
-const MILLISECOND_NS: u64 = 1_000_000;
-const DAY_NS: u64 = 86_400 * SECOND_NS;
-/// Receive times are trusted within 10 minutes of the record's: late and early ones stay within 9.
-const SHIFT_NS: u64 = 9 * 60 * SECOND_NS;
-/// Start and end as sent of a late flow: beyond any usual allowed lateness.
-const VERY_LATE_NS: u64 = 2 * 3_600 * SECOND_NS;
+const MINUTE_NS: u64 = 60 * SECOND_NS;
 
-/// What a generator makes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct GeneratorOptions {
-    /// Another seed, other flows.
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Decides everything that is left to chance.
     pub seed: u64,
-    /// Routers, 100.64.0.1 and on (RFC 6598).
+    /// Number of exporters; at least 1.
     pub exporters: u32,
-    /// Protocols of the routers, in turn. Flows of NetFlow v5 are IPv4 only.
-    pub protocols: Vec<Protocol>,
-    /// Packets per sampled packet of the routers, in turn; 0: they do not tell.
-    pub sampling_rates: Vec<u32>,
-    /// Flows per second of simulated time.
+    /// Number of the first one: two generators with exporters of their own don't share any.
+    pub first_exporter: u32,
+    /// Exporters, counted from the first, whose sampling rate is not known.
+    pub unknown_rate_exporters: u32,
+    /// The protocol of all exporters; `None`: all four in turn.
+    pub protocol: Option<FlowType>,
+    /// Flows per second of simulated time, of all exporters together; at least 1.
     pub flows_per_second: u64,
     /// Receive time of the first flow: ns since 1970.
     pub from_ns: u64,
-    /// Fraction of IPv6.
-    pub ipv6: f64,
-    /// Fraction received up to 9 min before its record's time; start and end as sent 2 h before.
-    pub late: f64,
-    /// Fraction received up to 9 min after its record's time.
-    pub early: f64,
-    /// Fraction whose bytes exceed 2^50.
-    pub implausible: f64,
-    /// Fraction whose receive time is 1 to 30 days off, to either side.
-    pub poisoned: f64,
+    /// Flows that are not as they should be.
+    pub disorder: Disorder,
 }
 
-impl Default for GeneratorOptions {
-    /// Ten routers of sFlow, NetFlow v9 and IPFIX, 10,000 flows/s, 20 % IPv6, no faults.
-    fn default() -> GeneratorOptions {
-        GeneratorOptions {
+impl Default for Options {
+    fn default() -> Options {
+        Options {
             seed: 1,
-            exporters: 10,
-            protocols: vec![Protocol::Sflow5, Protocol::NetflowV9, Protocol::Ipfix],
-            sampling_rates: vec![1_000, 1_000, 100, 2_048, 1],
-            flows_per_second: 10_000,
+            exporters: 4,
+            first_exporter: 0,
+            unknown_rate_exporters: 0,
+            protocol: None,
+            flows_per_second: 1000,
             from_ns: 0,
-            ipv6: 0.2,
-            late: 0.0,
-            early: 0.0,
-            implausible: 0.0,
-            poisoned: 0.0,
+            disorder: Disorder::default(),
         }
     }
 }
 
-/// A service: protocol, server's port (0: any), packet size towards the client, weight.
-const SERVICES: [(u32, u32, u64, u64); 10] = [
-    (6, 443, 1_380, 42),
-    (17, 443, 1_250, 22),
-    (6, 80, 1_400, 8),
-    (17, 53, 180, 9),
-    (6, 22, 240, 2),
-    (6, 25, 700, 2),
-    (17, 123, 76, 2),
-    (17, 4_500, 1_100, 3),
-    (6, 0, 900, 7),
-    (1, 0, 84, 3),
-];
-
-/// Blocks of one side and family, the most popular first.
-#[derive(Clone, Debug)]
-struct Pool {
-    blocks: Vec<AddressBlock>,
-    zipf: Weighted,
+/// How many flows of a million are out of order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Disorder {
+    /// Received up to nine minutes before (still within what a reader trusts).
+    pub late_ppm: u32,
+    /// Received up to nine minutes ahead.
+    pub early_ppm: u32,
+    /// With more bytes than a flow can have (2^51 and more, scaled).
+    pub implausible_ppm: u32,
+    /// With a receive time that is absurd: absent, long ago, far ahead.
+    pub poisoned_ppm: u32,
 }
 
-impl Pool {
-    fn new(all: &[AddressBlock], wanted: impl Fn(&AddressBlock) -> bool) -> Pool {
-        let blocks: Vec<_> = all.iter().copied().filter(wanted).collect();
-        let zipf = Weighted::zipf(blocks.len());
-        Pool { blocks, zipf }
-    }
+/// Blocks by side, for one family.
+#[derive(Clone, Debug)]
+struct Sides {
+    own: Popular,
+    foreign: Popular,
+}
 
-    /// An address and its AS.
-    fn draw(&self, chance: &mut Chance) -> (Addr, u32) {
-        let Some(block) = self.blocks.get(self.zipf.draw(chance)) else {
-            return (Addr::NONE, 0);
+impl Sides {
+    fn of(blocks: &[AddressBlock], ipv4: bool) -> Option<Sides> {
+        let family = || {
+            blocks
+                .iter()
+                .copied()
+                .filter(|b| b.first.as_v4().is_some() == ipv4)
         };
-        let first = u128::from_be_bytes(block.first.0);
-        let span = u128::from_be_bytes(block.last.0) - first;
-        // The cube of a uniform draw: busy hosts. Where there is room for them, each in a /64 of its own.
-        let draw = chance.fraction();
-        let most = span.min(0xffff) as f64 + 1.0;
-        let host = (draw * draw * draw * most) as u128;
-        let offset = if span >> 80 > 0 { host << 64 | 1 } else { host };
-        (Addr((first + offset).to_be_bytes()), block.asn)
+        let all = || Popular::of(family());
+        Some(Sides {
+            own: Popular::of(family().filter(|b| b.own)).or_else(all)?,
+            foreign: Popular::of(family().filter(|b| !b.own)).or_else(all)?,
+        })
     }
 }
 
-/// One family's own and other blocks.
-#[derive(Clone, Debug)]
-struct Family {
-    own: Pool,
-    others: Pool,
-}
-
-impl Family {
-    /// `None` if there is no block; if one side has none, it is the other one.
-    fn new(blocks: &[AddressBlock], v4: bool) -> Option<Family> {
-        let side = |own| {
-            Pool::new(blocks, move |b: &AddressBlock| {
-                b.first.as_v4().is_some() == v4 && b.own == own
-            })
-        };
-        let (own, others) = (side(true), side(false));
-        match (own.blocks.is_empty(), others.blocks.is_empty()) {
-            (true, true) => None,
-            (true, false) => Some(Family {
-                own: others.clone(),
-                others,
-            }),
-            (false, true) => Some(Family {
-                others: own.clone(),
-                own,
-            }),
-            (false, false) => Some(Family { own, others }),
-        }
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Exporter {
-    address: Addr,
-    protocol: Protocol,
-    sampling_rate: u32,
-    sequence: u32,
-}
-
-/// Makes flows, one after the other.
+/// The stream. Never ends; use `take`.
 #[derive(Clone, Debug)]
 pub struct Generator {
-    options: GeneratorOptions,
+    options: Options,
     chance: Chance,
-    v4: Option<Family>,
-    v6: Option<Family>,
-    services: Weighted,
-    exporters: Vec<Exporter>,
-    /// Simulated time of the next flow, and the fraction of a nanosecond in units of 1/flows_per_second.
+    ipv4: Option<Sides>,
+    ipv6: Option<Sides>,
+    generated: u64,
     now_ns: u64,
-    fraction: u64,
 }
 
 impl Generator {
-    /// A generator before its first flow.
-    ///
-    /// # Errors
-    /// If there is no block.
-    pub fn new(
-        options: GeneratorOptions,
-        blocks: &[AddressBlock],
-    ) -> Result<Generator, BlocksError> {
-        let (v4, v6) = (Family::new(blocks, true), Family::new(blocks, false));
-        if v4.is_none() && v6.is_none() {
-            return Err(BlocksError::Empty);
-        }
-        let turn = |list: &[u32], at: u32| {
-            let place = at as usize % list.len().max(1);
-            list.get(place).copied().unwrap_or(0)
+    /// Draws addresses from `blocks`, one in five from those of IPv6. Without any, flows have no addresses.
+    pub fn new(options: Options, blocks: &[AddressBlock]) -> Generator {
+        let ipv4 = Sides::of(blocks, true);
+        let options = Options {
+            exporters: options.exporters.max(1),
+            flows_per_second: options.flows_per_second.max(1),
+            ..options
         };
-        let exporters = (0..options.exporters.clamp(1, 1 << 20)).map(|at| Exporter {
-            address: Addr::v4((0x6440_0001 + at).to_be_bytes()),
-            protocol: *options
-                .protocols
-                .get(at as usize % options.protocols.len().max(1))
-                .unwrap_or(&Protocol::Ipfix),
-            sampling_rate: turn(&options.sampling_rates, at),
-            sequence: 0,
-        });
-        Ok(Generator {
-            chance: Chance::new(options.seed),
-            v4,
-            v6,
-            services: Weighted::new(SERVICES.iter().map(|service| service.3)),
-            exporters: exporters.collect(),
-            now_ns: options.from_ns,
-            fraction: 0,
+        Generator {
             options,
-        })
+            chance: Chance::new(options.seed),
+            ipv4,
+            ipv6: Sides::of(blocks, false),
+            generated: 0,
+            now_ns: options.from_ns,
+        }
     }
 
-    /// Simulated time of the next flow, before faults: ns since 1970.
+    /// Simulated time: when the last flow came in, whatever it says itself.
     pub fn now_ns(&self) -> u64 {
         self.now_ns
     }
 
-    /// The next flow. Without end; a rate that an exporter does not tell is 0.
-    // Not an `Iterator`: that would promise an end, and wrap each flow.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> Flow {
-        let mut flow = self.exported();
-        self.addresses(&mut flow);
-        self.traffic(&mut flow);
-        self.times(&mut flow);
-        self.faults(&mut flow);
-        self.step();
-        flow
+    /// The sampling rate of an exporter, counted from 0; `None`: it is unknown.
+    pub fn rate(options: &Options, exporter: u32) -> Option<u64> {
+        let known = exporter >= options.unknown_rate_exporters;
+        let at = usize::try_from(exporter).unwrap_or(0) % RATES.len();
+        RATES.get(at).copied().filter(|_| known)
     }
 
-    fn step(&mut self) {
-        let per_second = self.options.flows_per_second.max(1);
-        self.now_ns += SECOND_NS / per_second;
-        self.fraction += SECOND_NS % per_second;
-        if self.fraction >= per_second {
-            self.fraction -= per_second;
-            self.now_ns += 1;
+    /// The address of an exporter, counted over all generators.
+    pub fn address(exporter: u32) -> Addr {
+        let [_, high, middle, low] = exporter.to_be_bytes();
+        match (high, middle, low) {
+            (0, 0, 0..=253) => Addr::v4([192, 0, 2, low + 1]),
+            _ => Addr::v4([10, 192 | (high & 63), middle, low]),
         }
     }
 
-    fn exported(&mut self) -> Flow {
-        let at = self.chance.below(self.exporters.len() as u64) as usize;
-        let ifs = self.chance.bits();
-        let Some(exporter) = self.exporters.get_mut(at) else {
-            return Flow::default();
-        };
-        exporter.sequence = exporter.sequence.wrapping_add(1);
-        let in_if = 1 + (ifs & 15) as u32;
-        let vlan = 100 + (ifs >> 8 & 7) as u32;
-        Flow {
-            type_: exporter.protocol.flow_type(),
-            sampler_address: exporter.address,
-            sampling_rate: u64::from(exporter.sampling_rate),
-            sequence_num: exporter.sequence,
-            in_if,
-            out_if: 17 + (ifs >> 4 & 15) as u32,
-            vlan_id: vlan,
-            src_vlan: vlan,
-            dst_vlan: 200 + (ifs >> 16 & 7) as u32,
-            // Locally administered (IEEE 802, second bit of the first octet).
-            src_mac: Mac(0x0200_0000_0000 | u64::from(in_if) << 24 | at as u64),
-            dst_mac: Mac(0x0200_0000_0000 | (ifs >> 20 & 0xff) << 32 | at as u64),
-            ..Flow::default()
-        }
+    fn exporter(&mut self, flow: &mut Flow) -> u32 {
+        let options = &self.options;
+        let exporter = self.chance.below_u32(options.exporters);
+        let turn = usize::try_from(exporter).unwrap_or(0) % TYPES.len();
+        let by_turn = TYPES.get(turn).copied().unwrap_or_default();
+        flow.type_ = options.protocol.unwrap_or(by_turn);
+        flow.sampling_rate = Generator::rate(options, exporter).unwrap_or(1);
+        flow.sampling_rate_assumed = exporter < options.unknown_rate_exporters;
+        let number = options.first_exporter.saturating_add(exporter);
+        flow.sampler_address = Generator::address(number);
+        number
     }
 
-    fn addresses(&mut self, flow: &mut Flow) {
-        let only_v4 = flow.type_ == flow_proto::FlowType::NetflowV5;
-        let wants_v6 = self.chance.fraction() < self.options.ipv6 && !only_v4;
-        let direction = self.chance.below(100);
-        let (family, v6) = match (&self.v4, &self.v6) {
-            (_, Some(family)) if wants_v6 => (family, true),
-            (Some(family), _) => (family, false),
-            (None, Some(family)) => (family, true),
-            (None, None) => return,
+    /// Returns whether the flow goes to a server on our side or theirs.
+    fn endpoints(&mut self, flow: &mut Flow) -> bool {
+        let ipv6 = self
+            .ipv6
+            .as_ref()
+            .filter(|_| flow.type_ != FlowType::NetflowV5);
+        let one_in_five = self.chance.below(5) == 0;
+        let (sides, etype) = match (&self.ipv4, ipv6) {
+            (Some(ipv4), None) => (ipv4, 0x0800),
+            (Some(ipv4), Some(_)) if !one_in_five => (ipv4, 0x0800),
+            (_, Some(ipv6)) => (ipv6, 0x86dd),
+            (None, None) => return false,
         };
-        // Most of what an access network sees comes in; a little stays inside.
-        let (from, to) = match direction {
-            0..62 => (&family.others, &family.own),
-            62..94 => (&family.own, &family.others),
-            _ => (&family.own, &family.own),
-        };
-        (flow.src_addr, flow.src_as) = from.draw(&mut self.chance);
-        (flow.dst_addr, flow.dst_as) = to.draw(&mut self.chance);
-        flow.flow_direction = u32::from(direction >= 62);
-        flow.etype = if v6 { 0x86dd } else { 0x0800 };
-        (flow.src_net, flow.dst_net) = if v6 { (36, 48) } else { (12, 24) };
-        flow.next_hop = gateway(v6, flow.out_if as u8);
-        flow.bgp_next_hop = gateway(v6, 0x80 | flow.out_if as u8);
-        flow.next_hop_as = flow.dst_as;
-        flow.as_path = List::default();
-        flow.as_path.push(flow.dst_as);
-    }
-
-    fn traffic(&mut self, flow: &mut Flow) {
-        let service = SERVICES.get(self.services.draw(&mut self.chance));
-        let (proto, port, size, _) = service.copied().unwrap_or((6, 443, 1_380, 1));
-        let bits = self.chance.bits();
-        let client = 1_024 + (bits & 0x7fff) as u32;
-        let server = if port == 0 {
-            1_024 + (bits >> 16 & 0x7fff) as u32
+        let (own, foreign) = (
+            sides.own.draw(&mut self.chance),
+            sides.foreign.draw(&mut self.chance),
+        );
+        let (ours, theirs) = (own.host(&mut self.chance), foreign.host(&mut self.chance));
+        flow.etype = etype;
+        // Two of three flows come in: own networks mostly read.
+        let inward = self.chance.below(3) < 2;
+        if inward {
+            (flow.src_addr, flow.src_as) = (theirs, foreign.asn);
+            (flow.dst_addr, flow.dst_as) = (ours, own.asn);
         } else {
-            port
-        };
-        // Two thirds of the flows go to the client; what goes to the server is smaller.
-        let to_client = bits >> 32 & 3 != 0;
-        let v6 = flow.etype == 0x86dd;
-        flow.proto = if proto == 1 && v6 { 58 } else { proto };
-        flow.ip_ttl = 48 + (bits >> 34 & 15) as u32;
-        flow.ip_tos = if bits >> 38 & 15 == 0 { 0xb8 } else { 0 };
-        flow.ipv6_flow_label = if v6 {
-            (bits >> 44) as u32 & 0xf_ffff
-        } else {
-            0
-        };
-        flow.fragment_id = if v6 { 0 } else { (bits >> 48) as u32 };
-        match proto {
-            1 => flow.icmp_type = if v6 { 128 } else { 8 },
-            _ if to_client => (flow.src_port, flow.dst_port) = (server, client),
-            _ => (flow.src_port, flow.dst_port) = (client, server),
+            (flow.src_addr, flow.src_as) = (ours, own.asn);
+            (flow.dst_addr, flow.dst_as) = (theirs, foreign.asn);
         }
-        if proto == 6 {
-            flow.tcp_flags = if bits >> 42 & 3 == 0 { 0x02 } else { 0x1b };
+        if flow.type_ == FlowType::NetflowV5 {
+            // Two bytes of AS number: AS_TRANS stands for what does not fit (RFC 6793).
+            let short = |asn: u32| if asn > 0xffff { 23_456 } else { asn };
+            (flow.src_as, flow.dst_as) = (short(flow.src_as), short(flow.dst_as));
         }
-        let packet_bytes = if to_client { size } else { 60 + size / 12 };
-        let sampled = flow.type_ == flow_proto::FlowType::Sflow5;
-        flow.packets = if sampled {
-            1
-        } else {
-            self.chance.pareto(50_000)
-        };
-        flow.bytes = flow.packets * (packet_bytes - (bits >> 52) % (packet_bytes / 4));
+        !inward
     }
 
     fn times(&mut self, flow: &mut Flow) {
         flow.time_received_ns = self.now_ns;
-        if flow.type_ == flow_proto::FlowType::Sflow5 {
+        if flow.type_ == FlowType::Sflow5 {
             (flow.time_flow_start_ns, flow.time_flow_end_ns) = (self.now_ns, self.now_ns);
             return;
         }
-        let end_ms = (self.now_ns / MILLISECOND_NS).saturating_sub(self.chance.below(1_000));
-        let longest_ms = 20 * flow.packets.min(3_000) + 1;
-        let start_ms = end_ms.saturating_sub(self.chance.below(longest_ms));
-        flow.time_flow_start_ns = start_ms * MILLISECOND_NS;
-        flow.time_flow_end_ns = end_ms * MILLISECOND_NS;
+        // Exporters keep milliseconds; a flow is exported within a second of its end.
+        let now_ms = self.now_ns / 1_000_000;
+        let end_ms = now_ms.saturating_sub(self.chance.below(1000));
+        let lasted_ms = self
+            .chance
+            .below(if flow.packets < 8 { 500 } else { 30_000 });
+        flow.time_flow_end_ns = end_ms * 1_000_000;
+        flow.time_flow_start_ns = end_ms.saturating_sub(lasted_ms) * 1_000_000;
     }
 
-    fn faults(&mut self, flow: &mut Flow) {
-        let received_ns = flow.time_received_ns;
-        if self.chance.happens(self.options.late) {
-            flow.time_received_ns = received_ns.saturating_sub(self.chance.below(SHIFT_NS));
-            flow.time_flow_start_ns = flow.time_flow_start_ns.saturating_sub(VERY_LATE_NS);
-            flow.time_flow_end_ns = flow.time_flow_end_ns.saturating_sub(VERY_LATE_NS);
-        } else if self.chance.happens(self.options.early) {
-            flow.time_received_ns = received_ns + self.chance.below(SHIFT_NS);
-        } else if self.chance.happens(self.options.poisoned) {
-            let off_ns = DAY_NS + self.chance.below(29 * DAY_NS);
-            flow.time_received_ns = match self.chance.below(2) {
-                0 => received_ns.saturating_sub(off_ns),
-                _ => received_ns + off_ns,
-            };
+    fn disorder(&mut self, flow: &mut Flow) {
+        let disorder = self.options.disorder;
+        if disorder == Disorder::default() {
+            return;
         }
-        if self.chance.happens(self.options.implausible) {
-            flow.bytes = (1 << 50) + 1;
+        let chance = &mut self.chance;
+        if chance.happens(disorder.late_ppm) {
+            let by_ns = chance.below(9 * MINUTE_NS);
+            flow.time_received_ns = flow.time_received_ns.saturating_sub(by_ns).max(1);
+        } else if chance.happens(disorder.early_ppm) {
+            flow.time_received_ns += chance.below(9 * MINUTE_NS);
+        }
+        if chance.happens(disorder.implausible_ppm) {
+            flow.bytes = (1 << 51) + chance.below(1 << 50);
+        }
+        if chance.happens(disorder.poisoned_ppm) {
+            flow.time_received_ns = chance.one_of(&[0, SECOND_NS, u64::MAX, u64::MAX / 2]);
         }
     }
 }
 
-/// A neighbour's address on the interface.
-fn gateway(v6: bool, interface: u8) -> Addr {
-    if v6 {
-        let [mut address @ .., _] = [0u8; 17];
-        (address[0], address[1], address[15]) = (0xfe, 0x80, interface);
-        Addr(address)
-    } else {
-        Addr::v4([100, 127, 0, interface])
+impl Iterator for Generator {
+    type Item = Flow;
+
+    fn next(&mut self) -> Option<Flow> {
+        let rate = self.options.flows_per_second;
+        let (secs, rest) = (self.generated / rate, self.generated % rate);
+        // Below 2^64 for any rate up to 18 G flows/s.
+        self.now_ns = self.options.from_ns + secs * SECOND_NS + rest * SECOND_NS / rate;
+        let mut flow = Flow::default();
+        let exporter = self.exporter(&mut flow);
+        let to_server = self.endpoints(&mut flow);
+        model::headers(&mut flow, to_server, &mut self.chance);
+        model::sizes(&mut flow, &mut self.chance);
+        model::routing(&mut flow, exporter, &mut self.chance);
+        self.times(&mut flow);
+        self.disorder(&mut flow);
+        // About thirty flows a datagram.
+        flow.sequence_num = u32::try_from((self.generated / 30) & 0xffff_ffff).unwrap_or(0);
+        self.generated += 1;
+        Some(flow)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mock::blocks_from_csv;
 
-    fn generator(options: GeneratorOptions) -> Generator {
-        let own: Vec<u32> = (64496..=64503).collect();
-        let csv = include_str!("../../../tables/demo/asn.csv");
-        Generator::new(options, &blocks_from_csv(csv, &own).unwrap()).unwrap()
+    const CSV: &str = "10.0.0.0,10.0.255.255,64496\n198.51.100.0,198.51.100.255,65000\n\
+                       203.0.113.0,203.0.113.255,4200000001\n2001:db8::,2001:db8::ffff,64496\n\
+                       2001:db8:1::,2001:db8:1::ffff,65001";
+
+    fn generator(options: Options) -> Generator {
+        Generator::new(
+            options,
+            &AddressBlock::parse(CSV, &(64_496..=64_503)).unwrap(),
+        )
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_flows() {
-        let take = |seed| {
-            let mut generator = generator(GeneratorOptions {
+    fn the_seed_decides_and_nothing_else() {
+        let some = |seed| {
+            generator(Options {
                 seed,
-                ..Default::default()
-            });
-            (0..1_000).map(|_| generator.next()).collect::<Vec<_>>()
+                ..Options::default()
+            })
+            .take(500)
+            .collect::<Vec<_>>()
         };
-        assert_eq!(take(7), take(7));
-        assert_ne!(take(7), take(8));
+        assert_eq!(some(3), some(3));
+        assert_ne!(some(3), some(4));
     }
 
     #[test]
-    fn flows_look_like_traffic() {
-        let from_ns = 1_700_000_000 * SECOND_NS;
-        let options = GeneratorOptions {
-            flows_per_second: 3_000,
-            from_ns,
-            ..GeneratorOptions::default()
-        };
-        let mut generator = generator(options);
-        let flows: Vec<Flow> = (0..30_000).map(|_| generator.next()).collect();
-        assert_eq!(generator.now_ns(), from_ns + 10 * SECOND_NS);
-        let share = |wanted: &dyn Fn(&Flow) -> bool| {
-            flows.iter().filter(|flow| wanted(flow)).count() as f64 / flows.len() as f64
-        };
-        let own = |asn: u32| (64496..=64503).contains(&asn);
-        assert!((0.19..0.21).contains(&share(&|flow| flow.etype == 0x86dd)));
-        assert!((0.99..=1.0).contains(&share(&|flow| own(flow.src_as) || own(flow.dst_as))));
-        assert!((0.01..0.1).contains(&share(&|flow| own(flow.src_as) && own(flow.dst_as))));
-        assert!(share(&|flow| flow.time_flow_start_ns > flow.time_flow_end_ns) == 0.0);
-        assert!(share(&|flow| flow.bytes < 40 * flow.packets) == 0.0);
-        let mut exporters: Vec<Addr> = flows.iter().map(|flow| flow.sampler_address).collect();
-        exporters.sort_unstable();
-        exporters.dedup();
-        assert_eq!(exporters.len(), 10);
-    }
-
-    #[test]
-    fn faults_come_in_their_fractions() {
-        let options = GeneratorOptions {
+    fn flows_are_as_promised() {
+        let options = Options {
+            exporters: 8,
+            unknown_rate_exporters: 1,
+            flows_per_second: 10_000,
             from_ns: 1_700_000_000 * SECOND_NS,
-            poisoned: 0.1,
-            implausible: 0.05,
-            ..GeneratorOptions::default()
+            ..Options::default()
         };
-        let mut generator = generator(options);
-        let (mut poisoned, mut implausible) = (0, 0);
-        for _ in 0..20_000 {
-            let now_ns = generator.now_ns();
-            let flow = generator.next();
-            poisoned += u32::from(flow.time_received_ns.abs_diff(now_ns) >= DAY_NS);
-            implausible += u32::from(flow.bytes > 1 << 50);
+        let flows: Vec<_> = generator(options).take(100_000).collect();
+        let share = |what: &dyn Fn(&Flow) -> bool| flows.iter().filter(|f| what(f)).count() / 1000;
+        assert!((14..22).contains(&share(&|f| f.etype == 0x86dd)));
+        assert!((70..79).contains(&share(&|f| f.proto == 6)));
+        assert!((11..15).contains(&share(&|f| f.sampling_rate_assumed)));
+        assert!((20..30).contains(&share(&|f| f.type_ == FlowType::NetflowV5)));
+        assert_eq!(
+            flows.last().map(|f| f.time_received_ns),
+            Some(1_700_000_009_999_900_000)
+        );
+        for flow in &flows {
+            let own = |asn: u32| asn == 64_496;
+            assert!(own(flow.src_as) != own(flow.dst_as), "{flow:?}");
+            assert!(flow.src_addr.is_set() && flow.dst_addr.is_set() && flow.sampling_rate > 0);
+            assert!(flow.bytes >= 40 * flow.packets && flow.bytes <= 1514 * flow.packets);
+            assert!(
+                flow.type_ != FlowType::NetflowV5 || flow.etype == 0x0800 && flow.src_as < 65_536
+            );
+            assert!(flow.time_flow_start_ns <= flow.time_flow_end_ns);
+            assert!(flow.time_flow_end_ns <= flow.time_received_ns);
         }
-        assert!((1_800..2_200).contains(&poisoned), "{poisoned}");
-        assert!((850..1_150).contains(&implausible), "{implausible}");
+    }
+
+    #[test]
+    fn disorder_comes_in_the_measure_asked_for() {
+        let disorder = Disorder {
+            late_ppm: 100_000,
+            early_ppm: 100_000,
+            implausible_ppm: 10_000,
+            poisoned_ppm: 10_000,
+        };
+        let from_ns = 1_700_000_000 * SECOND_NS;
+        let mut flows = generator(Options {
+            disorder,
+            from_ns,
+            ..Options::default()
+        });
+        let mut seen = [0_u32; 4];
+        for _ in 0..100_000 {
+            let flow = flows.next().unwrap();
+            let (now, at) = (flows.now_ns(), flow.time_received_ns);
+            let poisoned = at.abs_diff(now) > 10 * MINUTE_NS;
+            seen[0] += u32::from(!poisoned && at < now);
+            seen[1] += u32::from(!poisoned && at > now);
+            seen[2] += u32::from(flow.bytes > 1 << 50);
+            seen[3] += u32::from(poisoned);
+        }
+        assert!((9_000..11_000).contains(&seen[0]), "{seen:?}");
+        assert!((8_000..10_000).contains(&seen[1]), "{seen:?}");
+        assert!(
+            (800..1_200).contains(&seen[2]) && (800..1_200).contains(&seen[3]),
+            "{seen:?}"
+        );
+    }
+
+    #[test]
+    fn exporters_have_addresses_of_their_own() {
+        let mut all: Vec<_> = (0..70_000).map(Generator::address).collect();
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 70_000);
     }
 }

@@ -1,197 +1,107 @@
-//! Generated flows as packs in a topic, at full speed or paced.
+//! `TopicWriter`: mock flows straight into a topic, as packs with simulated times.
 //!
-//! The shortest way to a full topic: no datagram, no socket.
-//! Law: what is returned as written is durable in the topic, flow by flow and pack by pack.
-
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+//! The back-fill of the demo and the input of benchmarks: no socket, no decoder.
+//! Law: a record's timestamp is the simulated time; a topic that would set its own is refused.
 
 use flow_proto::{Dialect, Flow};
 use flow_topic::{Timestamps, Topic, TopicError, Writer};
 
-use super::Generator;
 use crate::pack::{Limits, Packer};
-use crate::udp::Clock;
-use crate::wire::assume_rate;
 
-/// Made durable after that many bytes, or that long after the last time.
+/// Bytes after which packs are made durable.
 const FLUSH_BYTES: u64 = 8 << 20;
-const FLUSH_NS: u64 = 50_000_000;
-/// How long it waits when nothing is due.
-const WAIT: Duration = Duration::from_millis(5);
-/// Flows between two looks at the clock.
-const BATCH: u64 = 256;
 
-/// How flows are written.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct WriteOptions {
-    /// How many; `None`: until stopped.
-    pub count: Option<u64>,
-    /// Flows and records carry the generator's simulated times; else they are moved to the clock's.
-    pub simulated: bool,
-    /// Seconds of the generator's time per second of the clock; `None`: as fast as it goes.
-    pub speed: Option<f64>,
-    /// When packs are closed, by the times that they carry.
-    pub limits: Limits,
-    /// Numbering of the messages.
-    pub dialect: Dialect,
-}
-
-/// What has been written, exactly.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Flows.
-    pub flows: u64,
-    /// Packs.
-    pub packs: u64,
-    /// Bytes of the packs.
-    pub pack_bytes: u64,
-    /// Sum of the flows' bytes as sent.
-    pub bytes: u64,
-    /// Sum of the flows' packets as sent.
-    pub packets: u64,
-}
-
-/// Why nothing, or not all, was written.
+/// Why mock flows could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MockError {
-    /// The topic would overwrite the simulated time of records.
+    /// The topic would stamp simulated flows with the time of writing.
     #[error(
-        "{url}: the topic sets its records' timestamps itself, so simulated time cannot be written to it; \
-         make a topic with timestamps `create`"
+        "{url}: this topic sets its records' timestamps itself (append), so flows of another time would be read as of \
+         now; use a topic with timestamps `create`"
     )]
-    AppendTopic {
+    AppendTimestamps {
         /// The topic's URL.
         url: String,
     },
-    /// The topic failed; what was written since its last flush is not known.
+    /// The topic's own.
     #[error(transparent)]
     Topic(#[from] TopicError),
 }
 
-/// Writes flows until `options.count` or `stop`; `clock` gives ns since 1970.
-///
-/// # Errors
-/// If time is simulated and the topic sets timestamps itself, or if the topic fails.
-pub fn write_topic(
-    topic: &dyn Topic,
-    generator: &mut Generator,
-    options: &WriteOptions,
-    clock: &Clock,
-    stop: &AtomicBool,
-) -> Result<Totals, MockError> {
-    if options.simulated && topic.timestamps() == Timestamps::Append {
-        return Err(MockError::AppendTopic { url: topic.url() });
-    }
-    let partitions = topic.partitions()?;
-    let mut writing = Writing {
-        writer: topic.writer()?,
-        packer: Packer::new(partitions, options.limits, options.dialect),
-        generator,
-        options,
-        totals: Totals::default(),
-        flushed_bytes: 0,
-        flushed_ns: clock(),
-    };
-    let (began_ns, first_ns) = (clock(), writing.generator.now_ns());
-    while !stop.load(Ordering::Relaxed) && writing.left() > 0 {
-        let now_ns = clock();
-        let due_ns = options.speed.map_or(u64::MAX, |speed| {
-            first_ns.saturating_add((now_ns.saturating_sub(began_ns) as f64 * speed) as u64)
-        });
-        let any = writing.batch(due_ns, now_ns)?;
-        writing.flush_when_due(now_ns)?;
-        if !any {
-            std::thread::sleep(WAIT);
-        }
-    }
-    writing.finish(clock())
+/// What has been written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Flows.
+    pub flows: u64,
+    /// Packs, each one record.
+    pub packs: u64,
+    /// Bytes of the packs.
+    pub bytes: u64,
 }
 
-struct Writing<'a> {
+/// Writes flows as packs, to the partitions in turn.
+pub struct TopicWriter {
     writer: Box<dyn Writer>,
     packer: Packer,
-    generator: &'a mut Generator,
-    options: &'a WriteOptions,
-    totals: Totals,
+    flows: u64,
     flushed_bytes: u64,
-    flushed_ns: u64,
 }
 
-impl Writing<'_> {
-    fn left(&self) -> u64 {
-        self.options
-            .count
-            .map_or(u64::MAX, |count| count.saturating_sub(self.totals.flows))
+impl TopicWriter {
+    /// Opens the topic's writer. `simulated`: the flows' times are not now's.
+    ///
+    /// # Errors
+    /// If the times are simulated and the topic sets its own; else the topic's.
+    pub fn open(
+        topic: &dyn Topic,
+        simulated: bool,
+        dialect: Dialect,
+    ) -> Result<TopicWriter, MockError> {
+        if simulated && topic.timestamps() == Timestamps::Append {
+            return Err(MockError::AppendTimestamps { url: topic.url() });
+        }
+        Ok(TopicWriter {
+            packer: Packer::new(topic.partitions()?, Limits::default(), dialect),
+            writer: topic.writer()?,
+            flows: 0,
+            flushed_bytes: 0,
+        })
     }
 
-    /// The time that packs go by.
-    fn pack_time_ns(&self, now_ns: u64) -> u64 {
-        if self.options.simulated {
-            self.generator.now_ns()
-        } else {
-            now_ns
-        }
-    }
-
-    /// Writes flows due up to `due_ns` of the generator's time, a batch at most. False: none was due.
-    fn batch(&mut self, due_ns: u64, now_ns: u64) -> Result<bool, TopicError> {
-        let mut any = false;
-        for _ in 0..BATCH.min(self.left()) {
-            if self.generator.now_ns() > due_ns {
-                break;
-            }
-            any = true;
-            let pack_ns = self.pack_time_ns(now_ns);
-            let made_ns = self.generator.now_ns();
-            let mut flow = self.generator.next();
-            if !self.options.simulated {
-                shift(&mut flow, now_ns.wrapping_sub(made_ns));
-            }
-            assume_rate(&mut flow);
-            self.packer.push(&flow, pack_ns, self.writer.as_mut())?;
-            self.totals.flows += 1;
-            self.totals.bytes += flow.bytes;
-            self.totals.packets += flow.packets;
-        }
-        if !any && !self.options.simulated {
-            self.packer.poll(now_ns, self.writer.as_mut())?;
-        }
-        Ok(any)
-    }
-
-    fn flush_when_due(&mut self, now_ns: u64) -> Result<(), TopicError> {
-        let bytes = self.packer.bytes() - self.flushed_bytes;
-        let full = bytes >= FLUSH_BYTES;
-        // At full speed it is the bytes that count: a disk is not to be asked 20 times a second for nothing.
-        let aged =
-            self.options.speed.is_some() && now_ns.saturating_sub(self.flushed_ns) >= FLUSH_NS;
-        if full || (aged && bytes > 0) {
-            self.writer.flush()?;
-            self.flushed_bytes = self.packer.bytes();
-            self.flushed_ns = now_ns;
+    /// Writes a flow that comes in at `now_ns` (`Generator::now_ns`).
+    ///
+    /// # Errors
+    /// The topic's.
+    pub fn write(&mut self, flow: &Flow, now_ns: u64) -> Result<(), MockError> {
+        self.flows += 1;
+        let left = self.packer.push(flow, now_ns, self.writer.as_mut())?;
+        if left && self.packer.bytes() - self.flushed_bytes >= FLUSH_BYTES {
+            self.flush()?;
         }
         Ok(())
     }
 
-    fn finish(mut self, now_ns: u64) -> Result<Totals, MockError> {
-        let pack_ns = self.pack_time_ns(now_ns);
-        self.packer.flush(pack_ns, self.writer.as_mut())?;
-        self.writer.flush()?;
-        self.totals.packs = self.packer.packs();
-        self.totals.pack_bytes = self.packer.bytes();
-        Ok(self.totals)
+    /// Makes the packs that have left durable and visible; a live writer calls it every few milliseconds.
+    ///
+    /// # Errors
+    /// The topic's.
+    pub fn flush(&mut self) -> Result<(), MockError> {
+        self.flushed_bytes = self.packer.bytes();
+        Ok(self.writer.flush()?)
     }
-}
 
-/// Moves the flow's times by the same signed difference, in two's complement.
-fn shift(flow: &mut Flow, by_ns: u64) {
-    for time in [
-        &mut flow.time_received_ns,
-        &mut flow.time_flow_start_ns,
-        &mut flow.time_flow_end_ns,
-    ] {
-        *time = time.wrapping_add(by_ns);
+    /// Closes the pack that is not full yet, at `now_ns`, and makes everything durable.
+    ///
+    /// # Errors
+    /// The topic's.
+    pub fn finish(mut self, now_ns: u64) -> Result<Written, MockError> {
+        self.packer.flush(now_ns, self.writer.as_mut())?;
+        self.writer.flush()?;
+        Ok(Written {
+            flows: self.flows,
+            packs: self.packer.packs(),
+            bytes: self.packer.bytes(),
+        })
     }
 }
