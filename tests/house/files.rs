@@ -101,6 +101,8 @@ fn a_lint_is_switched_off_only_with_a_reason() {
         &bare,
         &format!("// Read by the macro below.\n{bare}"),
     );
+    let several_lines = "#[expect(\n    dead_code,\n    reason = \"read by the macro\"\n)]\n";
+    assert!(silent_allow(&File::example("a.rs", several_lines)).is_empty());
     let same_line = format!("#[{}(dead_code)] // read by the macro\n", "allow");
     assert!(silent_allow(&File::example("a.rs", &same_line)).is_empty());
 }
@@ -207,17 +209,23 @@ fn catch_all(file: &File) -> Vec<String> {
 }
 
 fn silent_allow(file: &File) -> Vec<String> {
-    let mut before = "";
+    let switches = ["#[allow(", "#![allow(", "#[expect(", "#![expect("];
+    let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
     let mut found = Vec::new();
-    for (number, line) in file.text.lines().enumerate() {
-        let code = line.trim_start();
-        let switches_off = ["#[allow(", "#![allow(", "#[expect(", "#![expect("];
-        let explained =
-            code.contains("//") || code.contains("reason") || before.trim_start().starts_with("//");
-        if switches_off.iter().any(|s| code.starts_with(s)) && !explained {
-            found.push(format!("{}:{}: {code}", file.path, number + 1));
+    for (n, line) in lines.iter().enumerate() {
+        if !switches.iter().any(|s| line.starts_with(s)) {
+            continue;
         }
-        before = line;
+        let rest = &lines[n..];
+        let end = rest.iter().position(|l| l.contains(")]")).unwrap_or(0);
+        let explained = n > 0 && lines[n - 1].starts_with("//");
+        if !explained
+            && !rest[..=end]
+                .iter()
+                .any(|l| l.contains("reason =") || l.contains("//"))
+        {
+            found.push(format!("{}:{}: {line}", file.path, n + 1));
+        }
     }
     found
 }

@@ -100,7 +100,7 @@ const ROOMS: [Room; 7] = [
 ];
 
 /// Packages that may use every room and that no room may use: the binary, and the benchmarks.
-const TOP: [&str; 2] = ["flow-pipeline", "flow-bench"];
+const TOP: [&str; 2] = ["flow-pipeline", "flow-bench-job"];
 
 /// Package name -> names of the packages it is built with, directly.
 type Graph = BTreeMap<String, BTreeSet<String>>;
@@ -136,8 +136,8 @@ fn a_forbidden_edge_is_found() {
             "flow-tables must not use flow-proto",
         ),
         (
-            vec![("flow-dataflow", "flow-bench")],
-            "flow-dataflow must not use flow-bench",
+            vec![("flow-dataflow", "flow-bench-job")],
+            "flow-dataflow must not use flow-bench-job",
         ),
         (
             vec![("flow-sinks", "a"), ("a", "b"), ("b", "timely")],
