@@ -199,13 +199,14 @@ impl Walk {
         };
         self.buffer.copy_within(self.at..self.filled, 0);
         (self.filled, self.at) = (self.filled - self.at, 0);
-        let room = self.chunk_bytes.max(wanted);
+        // A whole chunk behind what is left over, so that reads stay on the borders of pages.
+        let room = (self.filled + self.chunk_bytes).max(wanted);
         if self.buffer.len() < room {
             self.buffer.resize(room, 0);
         }
         let from = self.position + self.filled as u64;
         let left = usize::try_from(end.saturating_sub(from)).unwrap_or(usize::MAX);
-        let until = self.filled + left.min(self.buffer.len() - self.filled);
+        let until = self.filled + left.min(room - self.filled);
         let count = file.read_at(&mut self.buffer[self.filled..until], from)?;
         self.filled += count;
         Ok(count > 0)

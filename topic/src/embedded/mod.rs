@@ -17,13 +17,12 @@ mod options;
 mod published;
 mod reader;
 mod recover;
+mod restore;
 mod segment;
 mod writer;
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use directory::{PartitionDirectory, sync_directory};
 use published::{Published, PublishedFile, boot_id};
@@ -33,9 +32,6 @@ pub use reader::EmbeddedReader;
 pub use writer::EmbeddedWriter;
 
 use crate::{Bounds, Reader, Timestamps, Topic, TopicError, Writer};
-
-/// How long to wait for a writer that is restoring the topic after a reboot.
-const RESTORE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A topic in a directory. Clones are the same topic.
 #[derive(Clone, Debug)]
@@ -190,56 +186,6 @@ impl EmbeddedTopic {
         Ok(())
     }
 
-    /// After a reboot what is published may be behind what is durable: whoever comes first looks.
-    fn restore_after_reboot(&self) -> Result<(), TopicError> {
-        let begun = Instant::now();
-        while !self.is_of_this_boot()? {
-            let restored = lock::alter(&self.path).and_then(|_alter| self.restore());
-            match restored {
-                Ok(true) => return Ok(()),
-                // Where we may not write, what is published is all that can be shown.
-                Err(TopicError::Io { source, .. }) if is_read_only(&source) => return Ok(()),
-                Err(e) => return Err(e),
-                Ok(false) if begun.elapsed() > RESTORE_PATIENCE => {
-                    return Err(TopicError::Locked { url: self.url() });
-                }
-                // A writer is just doing it.
-                Ok(false) => std::thread::sleep(Duration::from_millis(5)),
-            }
-        }
-        Ok(())
-    }
-
-    fn is_of_this_boot(&self) -> Result<bool, TopicError> {
-        let boot = boot_id();
-        for number in 0..self.options.partitions {
-            let directory = self.partition_directory(number);
-            let published = match PublishedFile::open(&directory) {
-                Ok(file) => file.read().ok().flatten(),
-                Err(_) => None,
-            };
-            if published.is_none_or(|published: Published| published.boot != boot) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// Brings all partitions in order; false if a writer has the topic.
-    fn restore(&self) -> Result<bool, TopicError> {
-        let Some(_writer) = lock::try_writer(&self.path)? else {
-            return Ok(false);
-        };
-        for number in 0..self.partitions()? {
-            let recovered = recover::recover(&self.partition_directory(number), boot_id())?;
-            self.context
-                .metrics
-                .torn_tail_bytes
-                .inc_by(recovered.torn_bytes);
-        }
-        Ok(true)
-    }
-
     fn partition_directory(&self, number: u32) -> PartitionDirectory {
         PartitionDirectory::new(
             self.url.clone(),
@@ -271,13 +217,6 @@ impl EmbeddedTopic {
     fn published(&self, directory: &PartitionDirectory) -> Result<Published, TopicError> {
         lookup::published(directory, &PublishedFile::open(directory)?)
     }
-}
-
-fn is_read_only(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
-    )
 }
 
 impl Topic for EmbeddedTopic {
