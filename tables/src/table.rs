@@ -41,8 +41,8 @@ impl PrefixTable {
         }
     }
 
-    /// The values at all of `addresses`, into `out`: as `lookup` for each; cache misses overlap, which
-    /// pays for IPv6.
+    /// The values at all of `addresses`, into `out`: as `lookup` for each, arranged so that the
+    /// cache misses of a batch can overlap.
     ///
     /// # Panics
     /// If the two are not of one length.

@@ -124,7 +124,7 @@ fn compare(text: &str, asked: Vec<IpAddr>, expected: impl Fn(IpAddr) -> u32) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn prefixes_equal_prefix_trie(
