@@ -3,6 +3,7 @@
 //! Environment names and the keys of the configuration file are derived from these definitions (`settings`).
 //! Law: what does not work yet is not here.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Collect sFlow, NetFlow and IPFIX datagrams into a topic.
     Collect(Collect),
+    /// Everything in one process on embedded parts, with synthetic exporters and a page.
+    Demo(Demo),
     /// Print the flows in capture files; no server, no configuration.
     Decode(Decode),
     /// Run the job: topic to 5-minute rows in sinks; goes on from the last checkpoint.
@@ -87,6 +90,20 @@ impl From<Dialect> for flow_proto::Dialect {
             Dialect::Goflow => flow_proto::Dialect::Goflow,
         }
     }
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Where its topic, state and database are; a second demo goes on there. Default: a new temporary directory.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// End by itself after this long.
+    #[arg(long = "for", value_name = "TIME", value_parser = crate::units::duration)]
+    pub(crate) run_for: Option<Duration>,
+    /// Address of the page; the next free port if it is taken.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = crate::units::http_address)]
+    pub(crate) http: SocketAddr,
 }
 
 /// `run`.

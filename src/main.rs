@@ -7,6 +7,10 @@ mod cli;
 mod clock;
 mod collect;
 mod decode;
+mod demo;
+mod demo_balance;
+mod demo_data;
+mod demo_status;
 mod exits;
 mod failure;
 mod http;
@@ -36,6 +40,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     telemetry::init(&cli.log)?;
     match cli.command {
         Command::Collect(options) => collect::run(&options),
+        Command::Demo(options) => demo::run(&options),
         Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
         Command::Run(options) => run::run(&options),
     }

@@ -31,3 +31,43 @@ pub(crate) fn install() {
         std::process::exit(i32::from(Exit::Bug.code()));
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread::Builder;
+
+    /// Set in the child that panics.
+    const CHILD: &str = "PANIC_HOOK_TEST_CHILD";
+
+    #[test]
+    fn a_panic_in_any_thread_ends_the_process_and_names_it() {
+        if std::env::var_os(CHILD).is_some() {
+            super::install();
+            let thread = Builder::new().name("window-7".to_owned());
+            let _ = thread
+                .spawn(|| panic!("lost\nits {}", "way"))
+                .expect("starts")
+                .join();
+            unreachable!("the hook has ended the process");
+        }
+        let output = Command::new(std::env::current_exe().expect("this test"))
+            .args(["--exact", "--nocapture"])
+            .arg("panic::tests::a_panic_in_any_thread_ends_the_process_and_names_it")
+            .env(CHILD, "1")
+            .output()
+            .expect("starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(70), "{stderr}");
+        let line = stderr
+            .lines()
+            .find(|line| line.starts_with("flow-pipeline: "))
+            .expect("a line");
+        assert!(
+            line.starts_with("flow-pipeline: bug in thread window-7: src/panic.rs:"),
+            "{line}"
+        );
+        assert!(line.ends_with(": lost its way"), "{line}");
+        assert_eq!(stderr.matches("hint: ").count(), 1, "{stderr}");
+    }
+}
