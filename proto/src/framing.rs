@@ -98,6 +98,9 @@ pub struct PackBuilder {
 }
 
 impl PackBuilder {
+    /// A flow with all fields set takes no more bytes than this, its length in front included.
+    pub const LARGEST_FLOW_BYTES: usize = 768;
+
     /// A pack is full at this size; one flow is about 120 bytes.
     pub fn new(limit_bytes: usize, dialect: Dialect) -> PackBuilder {
         PackBuilder {
@@ -112,8 +115,7 @@ impl PackBuilder {
     pub fn push(&mut self, flow: &Flow) -> bool {
         flow.encode_delimited(self.dialect, &mut self.buffer);
         self.flows += 1;
-        // A flow with all fields set stays below 512 bytes.
-        self.buffer.len() + 512 > self.limit_bytes
+        self.buffer.len() + PackBuilder::LARGEST_FLOW_BYTES > self.limit_bytes
     }
 
     /// Bytes so far.

@@ -94,14 +94,17 @@ pub struct List<const N: usize> {
 
 impl<const N: usize> Default for List<N> {
     fn default() -> Self {
-        List {
-            length: 0,
-            items: [0; N],
-        }
+        List::EMPTY
     }
 }
 
 impl<const N: usize> List<N> {
+    /// The list without items.
+    pub const EMPTY: List<N> = List {
+        length: 0,
+        items: [0; N],
+    };
+
     /// Appends; false if the list is full.
     pub fn push(&mut self, item: u32) -> bool {
         let at = usize::from(self.length);
