@@ -11,8 +11,10 @@ use super::times::Export;
 use super::{Arrival, Decoder};
 
 /// Flows of one message: at most one for so many bytes (source and destination address take as much), so
-/// that what a datagram can make us allocate is a small multiple of its length.
+/// that what a datagram can make us allocate is a small multiple of its length …
 const LEAST_FLOW_BYTES: usize = 8;
+/// … and these few in any case.
+const FEW_FLOWS: usize = 16;
 
 /// What v9 and IPFIX headers have in common.
 pub(super) struct Header {
@@ -57,7 +59,7 @@ pub(super) fn decode(
         held: found.held,
         out,
         outcome,
-        room: body.len() / LEAST_FLOW_BYTES,
+        room: FEW_FLOWS + body.len() / LEAST_FLOW_BYTES,
         records: 0,
         countable: true,
         rate_changed: false,
