@@ -59,7 +59,7 @@ fn seconds(run: impl FnOnce()) -> f64 {
 }
 
 /// Seconds that a decoder takes for all messages.
-fn each<T>(messages: &[Vec<u8>], decode: impl Fn(&[u8]) -> T) -> f64 {
+fn each<'m, T>(messages: &'m [Vec<u8>], decode: impl Fn(&'m [u8]) -> T) -> f64 {
     seconds(|| {
         for message in messages {
             black_box(decode(message));
@@ -92,9 +92,9 @@ fn main() {
     let (mut core, mut full, mut prost, mut encode) = (vec![], vec![], vec![], vec![]);
     let mut out = Vec::with_capacity(bytes * 2);
     for _ in 0..PAIRS {
-        core.push(each(&messages, |m| FlowCore::decode(m)));
-        prost.push(each(&messages, |m| oracle::decode(m)));
-        full.push(each(&messages, |m| Flow::decode(m)));
+        core.push(each(&messages, FlowCore::decode));
+        prost.push(each(&messages, oracle::decode));
+        full.push(each(&messages, Flow::decode));
         encode.push(seconds(|| {
             out.clear();
             flows

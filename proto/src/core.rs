@@ -37,6 +37,82 @@ pub struct FlowCore {
     pub etype: u32,
 }
 
+/// What is done with a field, by its tag: one look-up instead of a tree of comparisons.
+#[derive(Clone, Copy)]
+enum Action {
+    /// Unknown, a list, or of the wrong type: read with all checks.
+    Other,
+    SkipVarint,
+    SkipBytes,
+    SamplingRate,
+    SrcAddr,
+    DstAddr,
+    Bytes,
+    Packets,
+    SrcAs,
+    DstAs,
+    Etype,
+    ReceivedSecs,
+    EndSecs,
+    StartSecsOrFlags,
+    ReceivedNs,
+    StartNs,
+    EndNs,
+}
+
+/// Tags of fields below 128.
+const TAGS: usize = 128 << 3;
+const VARINT: usize = 0;
+const BYTES: usize = 2;
+
+/// How a field that is not wanted is skipped, by its kind in the table.
+macro_rules! skipping {
+    ($actions:ident, $number:literal, Addr) => {
+        $actions[$number << 3 | BYTES] = Action::SkipBytes
+    };
+    // Packed numbers are checked one by one.
+    ($actions:ident, $number:literal, List<$n:literal>) => {};
+    ($actions:ident, 1010, bool) => {};
+    ($actions:ident, $number:literal, $kind:ident) => {
+        $actions[$number << 3 | VARINT] = Action::SkipVarint
+    };
+}
+
+macro_rules! flow_actions {
+    ($($number:tt $name:ident: $kind:ident $(<$n:literal>)?, $json:literal, $doc:literal;)*) => {
+        const fn actions() -> [Action; TAGS] {
+            let mut actions = [Action::Other; TAGS];
+            $(skipping!(actions, $number, $kind $(<$n>)?);)*
+            actions[3 << 3 | VARINT] = Action::SamplingRate;
+            actions[6 << 3 | BYTES] = Action::SrcAddr;
+            actions[7 << 3 | BYTES] = Action::DstAddr;
+            actions[9 << 3 | VARINT] = Action::Bytes;
+            actions[10 << 3 | VARINT] = Action::Packets;
+            actions[14 << 3 | VARINT] = Action::SrcAs;
+            actions[15 << 3 | VARINT] = Action::DstAs;
+            actions[30 << 3 | VARINT] = Action::Etype;
+            actions[2 << 3 | VARINT] = Action::ReceivedSecs;
+            actions[5 << 3 | VARINT] = Action::EndSecs;
+            actions[38 << 3 | VARINT] = Action::StartSecsOrFlags;
+            actions[110 << 3 | VARINT] = Action::ReceivedNs;
+            actions[111 << 3 | VARINT] = Action::StartNs;
+            actions[112 << 3 | VARINT] = Action::EndNs;
+            actions
+        }
+    };
+}
+crate::flow_fields!(flow_actions);
+
+static ACTIONS: [Action; TAGS] = actions();
+
+/// What is known of the message while it is being read.
+#[derive(Default)]
+struct Reading {
+    flow: FlowCore,
+    times: Times,
+    assumed: bool,
+}
+
 impl FlowCore {
     /// Decodes one message.
     ///
@@ -44,31 +120,94 @@ impl FlowCore {
     /// The first thing in it that protobuf does not allow, in fields that are skipped as well.
     #[inline]
     pub fn decode(message: &[u8]) -> Result<FlowCore, DecodeError> {
-        let mut flow = FlowCore::default();
-        let mut times = Times::default();
-        let mut assumed = false;
+        let mut reading = Reading::default();
         let mut cursor = Cursor::new(message);
-        while let Some((number, kind)) = cursor.tag()? {
-            match (number, kind) {
-                (3, WireType::Varint) => flow.sampling_rate = cursor.varint()?,
-                (6, WireType::Bytes) => flow.src_addr = address(cursor.bytes()?),
-                (7, WireType::Bytes) => flow.dst_addr = address(cursor.bytes()?),
-                (9, WireType::Varint) => flow.bytes = cursor.varint()?,
-                (10, WireType::Varint) => flow.packets = cursor.varint()?,
-                (14, WireType::Varint) => flow.src_as = low(cursor.varint()?),
-                (15, WireType::Varint) => flow.dst_as = low(cursor.varint()?),
-                (30, WireType::Varint) => flow.etype = low(cursor.varint()?),
-                (1010, WireType::Varint) => assumed = cursor.varint()? != 0,
-                (time, kind) if Times::has(time) => times.take(time, kind, || cursor.varint())?,
-                (number, kind) => check_skipped(&mut cursor, number, kind)?,
+        loop {
+            let (tag, rest) = match cursor.rest {
+                [] => break,
+                [tag, rest @ ..] if *tag < 0x80 => (usize::from(*tag), rest),
+                [low, high, rest @ ..] if *high < 0x80 => {
+                    (usize::from(*low & 0x7f) | usize::from(*high) << 7, rest)
+                }
+                _ => (TAGS, cursor.rest),
+            };
+            match ACTIONS.get(tag) {
+                None | Some(Action::Other) => reading.other(&mut cursor)?,
+                Some(action) => {
+                    cursor.rest = rest;
+                    reading.take(*action, &mut cursor)?;
+                }
             }
         }
-        (flow.received_ns, flow.start_ns, flow.end_ns) = times.nanoseconds();
-        if assumed {
+        Ok(reading.finish())
+    }
+}
+
+impl Reading {
+    #[inline]
+    fn take(&mut self, action: Action, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+        let Reading { flow, times, .. } = self;
+        match action {
+            Action::Other => {}
+            Action::SkipVarint => drop(cursor.varint()?),
+            Action::SkipBytes => drop(cursor.bytes()?),
+            Action::SamplingRate => flow.sampling_rate = cursor.varint()?,
+            Action::SrcAddr => flow.src_addr = address(cursor.bytes()?),
+            Action::DstAddr => flow.dst_addr = address(cursor.bytes()?),
+            Action::Bytes => flow.bytes = cursor.varint()?,
+            Action::Packets => flow.packets = cursor.varint()?,
+            Action::SrcAs => flow.src_as = low(cursor.varint()?),
+            Action::DstAs => flow.dst_as = low(cursor.varint()?),
+            Action::Etype => flow.etype = low(cursor.varint()?),
+            Action::ReceivedSecs => times.set(2, cursor.varint()?),
+            Action::EndSecs => times.set(5, cursor.varint()?),
+            Action::StartSecsOrFlags => times.set(38, cursor.varint()?),
+            Action::ReceivedNs => times.set(110, cursor.varint()?),
+            Action::StartNs => times.set(111, cursor.varint()?),
+            Action::EndNs => times.set(112, cursor.varint()?),
+        }
+        Ok(())
+    }
+
+    /// The field that the cursor stands before, with all checks that a full decoder makes.
+    #[inline(never)]
+    fn other(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+        match cursor.tag()? {
+            None => Ok(()),
+            Some((1010, WireType::Varint)) => {
+                self.assumed = cursor.varint()? != 0;
+                Ok(())
+            }
+            // Tags may be longer than they need be.
+            Some((number, kind)) => match ACTIONS.get(tag_of(number, kind)) {
+                None | Some(Action::Other) if Times::has(number) => Err(DecodeError::WireType),
+                None | Some(Action::Other) => check_skipped(cursor, number, kind),
+                Some(action) => self.take(*action, cursor),
+            },
+        }
+    }
+
+    fn finish(self) -> FlowCore {
+        let mut flow = self.flow;
+        (flow.received_ns, flow.start_ns, flow.end_ns) = self.times.nanoseconds();
+        if self.assumed {
             flow.sampling_rate = 0;
         }
-        Ok(flow)
+        flow
     }
+}
+
+/// The place of a field's action.
+fn tag_of(number: u32, kind: WireType) -> usize {
+    let kind = match kind {
+        WireType::Varint => VARINT,
+        WireType::Bytes => BYTES,
+        WireType::Fixed64 => 1,
+        WireType::GroupStart => 3,
+        WireType::GroupEnd => 4,
+        WireType::Fixed32 => 5,
+    };
+    usize::try_from(number).map_or(TAGS, |number| number << 3 | kind)
 }
 
 /// As protobuf does with a value above the field's 32 bits: the low ones count.

@@ -38,7 +38,7 @@ impl Times {
         matches!(number, 2 | 5 | 38 | 110 | 111 | 112)
     }
 
-    /// Takes the value of a field for which `has` holds.
+    /// Reads and takes the value of a field for which `has` holds.
     #[inline]
     pub(crate) fn take(
         &mut self,
@@ -49,7 +49,13 @@ impl Times {
         if kind != WireType::Varint {
             return Err(DecodeError::WireType);
         }
-        let value = value()?;
+        self.set(number, value()?);
+        Ok(())
+    }
+
+    /// Takes the value of a field for which `has` holds.
+    #[inline]
+    pub(crate) fn set(&mut self, number: u32, value: u64) {
         match number {
             2 => self.received_secs = value,
             5 => self.end_secs = value,
@@ -61,7 +67,6 @@ impl Times {
             111 => self.start_ns = value,
             _ => self.end_ns = value,
         }
-        Ok(())
     }
 
     /// Received, start and end in ns; 110-112 win over 2, 38 and 5.

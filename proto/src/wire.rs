@@ -58,7 +58,36 @@ impl<'a> Cursor<'a> {
                 self.rest = rest;
                 Ok(u64::from(*first & 0x7f) | u64::from(*second) << 7)
             }
-            _ => self.long_varint(),
+            _ => self.wide_varint(),
+        }
+    }
+
+    /// Three bytes and more, eight at a time: nanoseconds take nine.
+    fn wide_varint(&mut self) -> Result<u64, DecodeError> {
+        let Some((head, tail)) = self.rest.split_first_chunk::<8>() else {
+            return self.long_varint();
+        };
+        let word = u64::from_le_bytes(*head);
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends != 0 {
+            // The lowest byte without the mark that more follow is the last one.
+            let bits = ends.trailing_zeros() + 1;
+            let length = usize::try_from(bits / 8).unwrap_or(8);
+            self.rest = self.rest.get(length..).unwrap_or(&[]);
+            return Ok(sevens(word & (u64::MAX >> (64 - bits))));
+        }
+        let low = sevens(word);
+        match tail {
+            [ninth, rest @ ..] if *ninth < 0x80 => {
+                self.rest = rest;
+                Ok(low | u64::from(*ninth) << 56)
+            }
+            // The tenth byte has one bit left.
+            [ninth, tenth @ 0..=1, rest @ ..] => {
+                self.rest = rest;
+                Ok(low | u64::from(*ninth & 0x7f) << 56 | u64::from(*tenth) << 63)
+            }
+            _ => Err(DecodeError::Varint),
         }
     }
 
@@ -140,6 +169,15 @@ impl<'a> Cursor<'a> {
             },
         }
     }
+}
+
+/// The low seven bits of each byte, side by side.
+#[inline]
+fn sevens(word: u64) -> u64 {
+    let word = word & 0x7f7f_7f7f_7f7f_7f7f;
+    let pairs = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
+    fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
 }
 
 /// Appends a varint.

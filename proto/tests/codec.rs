@@ -298,3 +298,31 @@ fn either_dialect_s_times() {
     assert_eq!(message(&[(2, u64::MAX)]).received_ns, u64::MAX);
     assert_eq!(message(&[(3, 100), (1010, 1)]).sampling_rate, 0);
 }
+
+/// Control of the properties above: their inputs are accepted and refused, and of both dialects, often enough.
+#[test]
+fn the_inputs_are_of_both_kinds() {
+    use proptest::strategy::ValueTree;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let message = (flow(), dialect(), any_field())
+        .prop_map(|(flow, dialect, field)| [encoded(&flow, dialect), field].concat());
+    let (mut accepted, mut refused, mut goflow2) = (0, 0, 0);
+    for _ in 0..1_000 {
+        let bytes = message.new_tree(&mut runner).unwrap().current();
+        match oracle::decode(&bytes) {
+            Some(message) => {
+                accepted += 1;
+                goflow2 += u32::from(message.time_received_ns.is_some());
+            }
+            None => refused += 1,
+        }
+    }
+    assert!(
+        accepted > 300 && refused > 200,
+        "{accepted} accepted, {refused} refused"
+    );
+    assert!(
+        (100..accepted - 100).contains(&goflow2),
+        "{goflow2} of {accepted} are goflow2's"
+    );
+}
