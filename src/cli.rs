@@ -33,6 +33,8 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Print the flows in capture files; no server, no configuration.
     Decode(Decode),
+    /// Make flows: straight into a topic, or as datagrams of synthetic exporters.
+    Mock(Mock),
     /// Run the job: topic to 5-minute rows in sinks; goes on from the last checkpoint.
     Run(Run),
 }
@@ -104,6 +106,49 @@ pub(crate) struct Demo {
     /// Address of the page; the next free port if it is taken.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = crate::units::http_address)]
     pub(crate) http: SocketAddr,
+}
+
+/// `mock`.
+#[derive(Debug, Args)]
+pub(crate) struct Mock {
+    /// Topic to write, as dir:///var/lib/flow-pipeline/flows; a missing one is made.
+    #[arg(long, value_name = "URL")]
+    pub(crate) topic: Option<String>,
+    /// Collector to send to: sflow://HOST:PORT, netflow-v5://…, netflow-v9://… or ipfix://….
+    #[arg(long, value_name = "URL")]
+    pub(crate) udp: Option<String>,
+    /// Flows per second of all exporters together; with --from, per second of simulated time.
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = positive)]
+    pub(crate) flows_per_second: u64,
+    /// Decides everything that is left to chance.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Ends after so many flows.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Number of exporters.
+    #[arg(long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) exporters: u32,
+    /// Simulated receive times from here up to now, RFC 3339 or -2h; the topic must keep them (create).
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::units::when)]
+    pub(crate) from: Option<crate::units::When>,
+    /// Simulated seconds per second; without it simulated flows come as fast as they can be written.
+    #[arg(long, value_name = "X", value_parser = speed)]
+    pub(crate) speed: Option<f64>,
+    /// Partitions of a topic that is made.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub(crate) partitions: u32,
+}
+
+fn positive(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "give a whole number from 1 on".to_owned())
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    let speed: Option<f64> = text.parse().ok();
+    speed
+        .filter(|x| (0.001..=1e9).contains(x))
+        .ok_or_else(|| "give a number from 0.001 to 1e9".to_owned())
 }
 
 /// `run`.

@@ -66,7 +66,7 @@ pub(crate) fn tables() -> Result<TableSet, Failure> {
 }
 
 /// The networks of those tables, as the mock draws its flows from.
-fn blocks() -> Result<Vec<AddressBlock>, Failure> {
+pub(crate) fn blocks() -> Result<Vec<AddressBlock>, Failure> {
     AddressBlock::parse(DEMO_ASN_CSV, &DEMO_OWN_ASNS)
         .map_err(|error| Failure::from_error(Exit::Bug, &error))
 }

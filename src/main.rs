@@ -14,6 +14,7 @@ mod demo_status;
 mod exits;
 mod failure;
 mod http;
+mod mock;
 mod panic;
 mod progress;
 mod run;
@@ -42,6 +43,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Collect(options) => collect::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
+        Command::Mock(options) => mock::run(&options),
         Command::Run(options) => run::run(&options),
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn when(text: &str) -> Result<When, String> {
         .map_err(|_| "a time is RFC 3339, as 2026-01-31T12:00:00Z, or an age, as -2h".to_owned())?;
     u64::try_from(at.as_nanosecond())
         .map(When::At)
-        .map_err(|_| "a time is after 1970".to_owned())
+        .map_err(|_| "a time is between 1970 and 2554".to_owned())
 }
 
 /// `host:port`, `[::1]:port` or `:port` (all addresses, `any`).

@@ -1,0 +1,192 @@
+//! Each class of error: its exit code, one line of what and where, at most one of what to do.
+
+use std::path::Path;
+
+use crate::process::{Collecting, run};
+
+struct Case<'a> {
+    arguments: &'a [&'a str],
+    code: i32,
+    /// What the line must say.
+    says: &'a [&'a str],
+}
+
+fn check(case: &Case<'_>) {
+    let ended = run(case.arguments, &[]);
+    let context = format!("{:?}: {ended:?}", case.arguments);
+    assert_eq!(ended.code, case.code, "{context}");
+    assert_eq!(ended.stdout, "", "{context}");
+    let mut lines = ended.stderr.lines().filter(|line| !line.starts_with('{'));
+    let line = lines.next().unwrap_or_default();
+    assert!(line.starts_with("flow-pipeline: "), "{context}");
+    for part in case.says {
+        assert!(line.contains(part), "{part:?} in {context}");
+    }
+    assert!(
+        lines.next().is_none_or(|hint| hint.starts_with("hint: ")),
+        "{context}"
+    );
+    assert_eq!(lines.next(), None, "{context}");
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("utf-8").to_owned()
+}
+
+#[test]
+fn usage() {
+    for (arguments, says) in [
+        (&["frobnicate"][..], "'frobnicate'"),
+        (&["decode"], "<FILE>"),
+        (&["decode", "--frob", "x"], "'--frob'"),
+        (&["decode", "--format", "xml", "x"], "'xml'"),
+        (&["collect", "--listen", "flow://:1"], "--topic"),
+        (
+            &[
+                "collect",
+                "--pack-wait",
+                "50",
+                "--listen",
+                "x",
+                "--topic",
+                "x",
+            ],
+            "--pack-wait",
+        ),
+        (
+            &[
+                "collect",
+                "--pack-size",
+                "2MiB",
+                "--listen",
+                "x",
+                "--topic",
+                "x",
+            ],
+            "1KiB to 1MiB",
+        ),
+        (&["--log", "=?", "decode", "x"], "--log"),
+    ] {
+        check(&Case {
+            arguments,
+            code: 2,
+            says: &[says],
+        });
+    }
+}
+
+#[test]
+fn urls_and_files_that_are_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("dir://{}", text(&folder.path().join("flows")));
+    let state = text(&folder.path().join("state"));
+    let missing = text(&folder.path().join("none"));
+    let listen = ["collect", "--topic", &url, "--listen"];
+    let job = ["run", "--state", &state, "--sink"];
+    for (arguments, code, says) in [
+        (vec!["decode", &missing], 74, missing.as_str()),
+        (vec!["--config", &missing, "decode", "x"], 78, &missing),
+        (
+            [&listen[..], &["tcp://:1"]].concat(),
+            78,
+            "tcp://:1: unknown scheme",
+        ),
+        ([&listen[..], &["flow://"]].concat(), 78, "flow://: "),
+        (
+            vec![
+                "collect",
+                "--listen",
+                "flow://127.0.0.1:0",
+                "--topic",
+                "nats://x",
+            ],
+            78,
+            "nats://x",
+        ),
+        (
+            [&job[..], &["stdout:", "--topic", "nats://x"]].concat(),
+            78,
+            "nats://x",
+        ),
+    ] {
+        check(&Case {
+            arguments: &arguments,
+            code,
+            says: &[says],
+        });
+    }
+}
+
+#[test]
+fn a_taken_port_and_a_taken_topic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let urls = ["one", "two"].map(|name| format!("dir://{}", text(&folder.path().join(name))));
+    let first = Collecting::start("flow://127.0.0.1:0", &urls[0]);
+    let taken = format!("flow://{}", first.address());
+    let arguments = ["collect", "--listen", &taken, "--topic", &urls[1]];
+    check(&Case {
+        arguments: &arguments,
+        code: 74,
+        says: &[&taken, "cannot listen", "in use"],
+    });
+    let arguments = [
+        "collect",
+        "--listen",
+        "flow://127.0.0.1:0",
+        "--topic",
+        &urls[0],
+    ];
+    check(&Case {
+        arguments: &arguments,
+        code: 75,
+        says: &[&urls[0]],
+    });
+    assert_eq!(first.terminate().code, 0);
+}
+
+#[test]
+fn a_job_with_wrong_parts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let topic = format!("dir://{}", text(&folder.path().join("flows")));
+    assert_eq!(
+        Collecting::start("flow://127.0.0.1:0", &topic)
+            .terminate()
+            .code,
+        0
+    );
+    let state = text(&folder.path().join("state"));
+    let table = format!("asn={}", text(&folder.path().join("asn.csv")));
+    let foreign = folder.path().join("foreign");
+    std::fs::create_dir(&foreign).expect("made");
+    std::fs::write(foreign.join("holiday.jpg"), b"x").expect("written");
+    let foreign = text(&foreign);
+    let job = ["run", "--until-end", "--topic", &topic];
+    let with = |more: &[&str], code, says: &str| {
+        check(&Case {
+            arguments: &[&job[..], more].concat(),
+            code,
+            says: &[says],
+        });
+    };
+    with(
+        &["--sink", "stdout:", "--state", &state, "--table", &table],
+        78,
+        "asn.csv",
+    );
+    with(&["--sink", "stdout:", "--state", &foreign], 78, &foreign);
+    with(
+        &["--sink", "oracle://x", "--state", &state],
+        78,
+        "oracle://x",
+    );
+    with(
+        &["--sink", "stdout:", "--state", "/proc/flow-pipeline"],
+        74,
+        "/proc/flow-pipeline",
+    );
+    with(
+        &["--sink", "stdout:", "--state", &state, "--workers", "0"],
+        2,
+        "--workers",
+    );
+}

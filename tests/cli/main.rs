@@ -1,0 +1,112 @@
+//! The command line as scripts and supervisors see it: output, one-line errors, exit codes.
+
+mod errors;
+mod mock;
+mod process;
+mod settings;
+
+use std::io::{BufRead, BufReader};
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+
+use process::{Collecting, datagram, records, run};
+
+#[test]
+fn help_lists_what_works_and_nothing_else() {
+    let help = run(&["--help"], &[]);
+    assert_eq!((help.code, help.stderr.as_str()), (0, ""));
+    for command in ["collect", "decode", "demo", "mock", "run"] {
+        assert!(
+            help.stdout.contains(&format!("\n  {command} ")),
+            "{}",
+            help.stdout
+        );
+        let own = run(&[command, "--help"], &[]);
+        assert_eq!(own.code, 0);
+        assert!(own.stdout.contains("FLOW_PIPELINE_"), "{}", own.stdout);
+    }
+    for absent in [
+        "replay",
+        "verify",
+        "tables",
+        "schema",
+        "status",
+        "completions",
+        "man",
+    ] {
+        assert!(
+            !help.stdout.contains(&format!("\n  {absent} ")),
+            "{}",
+            help.stdout
+        );
+        assert_eq!(run(&[absent], &[]).code, 2, "{absent}");
+    }
+    for (command, absent) in [
+        ("run", "--processes"),
+        ("run", "--hosts"),
+        ("run", "--tables"),
+    ] {
+        let own = run(&[command, "--help"], &[]);
+        assert!(!own.stdout.contains(absent), "{command} {absent}");
+    }
+}
+
+#[test]
+fn version() {
+    let version = run(&["--version"], &[]);
+    assert_eq!(version.code, 0);
+    assert_eq!(
+        version.stdout,
+        concat!("flow-pipeline ", env!("CARGO_PKG_VERSION"), "\n")
+    );
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("one.dat");
+    std::fs::write(&file, datagram(30, 0)).expect("written");
+    // More than a pipe holds: the end must notice.
+    let files = vec![file.to_str().expect("utf-8"); 300];
+    let mut child = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"))
+        .arg("decode")
+        .args(&files)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut first = String::new();
+    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
+    reader.read_line(&mut first).expect("a line");
+    assert!(first.starts_with('{'), "{first}");
+    drop(reader);
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn sigterm_drains_and_what_was_sent_is_in_the_topic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("dir://{}", folder.path().join("flows").display());
+    let collecting = Collecting::start("flow://127.0.0.1:0", &url);
+    let sender = UdpSocket::bind("127.0.0.1:0").expect("a sender");
+    for n in 0..200 {
+        sender
+            .send_to(&datagram(30, n * 30), collecting.address())
+            .expect("sent");
+    }
+    let end = collecting.terminate();
+    assert_eq!(end.code, 0, "{}", end.stderr);
+    assert_eq!(end.stdout, "");
+    let totals = "datagrams 200, flows 6000, written 6000; dropped: kernel 0, queue 0, topic 0";
+    assert!(end.stderr.contains(totals), "{}", end.stderr);
+
+    let flows: usize = records(&url).iter().map(|record| record.flows).sum();
+    assert_eq!(flows, 6000);
+}
