@@ -229,21 +229,26 @@ impl Sets<'_> {
         if self.room == 0 {
             return Err(Reason::RecordLimit);
         }
-        let mut flow = self.base.clone();
+        // Written in its place: a flow is too large to be moved for nothing.
+        self.out.push(self.base.clone());
+        let Some(flow) = self.out.last_mut() else {
+            return Err(Reason::RecordLimit);
+        };
         let mut record = Record::default();
-        template
-            .record(reader, |field, bytes: &'a [u8]| {
-                record.set(&mut flow, field, bytes);
-            })
-            .ok_or(Reason::TruncatedRecord)?;
+        let read = template.record(reader, |field, bytes: &'a [u8]| {
+            record.set(flow, field, bytes);
+        });
+        if read.is_none() {
+            self.out.pop();
+            return Err(Reason::TruncatedRecord);
+        }
         let scene = Scene {
             export: self.export,
             domain: self.domain,
             exporter_rate: self.exporter_rate,
         };
-        record.finish(&mut flow, &scene, self.outcome);
+        record.finish(flow, &scene, self.outcome);
         self.room -= 1;
-        self.out.push(flow);
         Ok(())
     }
 
