@@ -76,6 +76,9 @@ pub(super) fn routing(flow: &mut Flow, exporter: u32, chance: &mut Chance) {
     } else {
         Addr::v4([203, 0, 113, low[3]])
     };
+    if flow.type_ != FlowType::NetflowV5 {
+        flow.bgp_next_hop = flow.next_hop;
+    }
     let lengths: [u32; 4] = if ipv6 {
         [32, 36, 44, 48]
     } else {

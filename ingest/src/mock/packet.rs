@@ -96,3 +96,61 @@ fn transport(flow: &Flow, out: &mut Vec<u8>) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use etherparse::{LaxNetSlice, LaxSlicedPacket, TransportSlice};
+    use flow_proto::{Addr, Mac};
+
+    fn flow(etype: u32, proto: u32) -> Flow {
+        let ipv6 = |last| Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        let v4 = etype == 0x0800;
+        Flow {
+            src_addr: if v4 { Addr::v4([10, 1, 2, 3]) } else { ipv6(1) },
+            dst_addr: if v4 { Addr::v4([10, 4, 5, 6]) } else { ipv6(2) },
+            src_mac: Mac(0x0200_0000_0001),
+            dst_mac: Mac(0x0200_0000_0002),
+            src_port: 40_000,
+            dst_port: 443,
+            tcp_flags: 0x12,
+            vlan_id: 77,
+            bytes: 1000,
+            ip_ttl: 60,
+            etype,
+            proto,
+            ..Flow::default()
+        }
+    }
+
+    #[test]
+    fn another_parser_reads_what_was_meant() {
+        for (etype, proto) in [(0x0800, 6), (0x0800, 17), (0x86dd, 6), (0x86dd, 17)] {
+            let mut bytes = Vec::new();
+            headers(&flow(etype, proto), &mut bytes);
+            let packet = LaxSlicedPacket::from_ethernet(&bytes).unwrap();
+            assert_eq!(packet.vlan_ids().first().map(|id| id.value()), Some(77));
+            match packet.net {
+                Some(LaxNetSlice::Ipv4(ip)) => {
+                    let header = ip.header().to_header();
+                    assert_eq!(header.header_checksum, header.calc_header_checksum());
+                    assert_eq!((header.total_len, header.source), (982, [10, 1, 2, 3]));
+                }
+                Some(LaxNetSlice::Ipv6(ip)) => {
+                    let header = ip.header().to_header();
+                    assert_eq!((header.payload_length, header.hop_limit), (942, 60));
+                    assert_eq!(header.destination[15], 2);
+                }
+                other => panic!("{other:?}"),
+            }
+            match packet.transport {
+                Some(TransportSlice::Tcp(tcp)) => {
+                    assert_eq!((tcp.source_port(), tcp.destination_port()), (40_000, 443));
+                    assert!(tcp.syn() && tcp.ack() && !tcp.fin());
+                }
+                Some(TransportSlice::Udp(udp)) => assert_eq!(udp.destination_port(), 443),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
