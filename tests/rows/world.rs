@@ -1,0 +1,288 @@
+//! A topic on disk, jobs of the real program over it, and the comparison of a database with the oracle.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use flow_state::StateDir;
+use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV};
+use flow_topic::{NewRecord, Options, Timestamps, Topic};
+use rusqlite::Connection;
+
+use crate::oracle::{self, Input, Key, Record, Retired, Sums, Tables};
+
+/// A folder with a topic and the tables.
+pub(crate) struct World {
+    folder: tempfile::TempDir,
+}
+
+/// A job's state and database.
+pub(crate) struct JobFiles {
+    state: PathBuf,
+    database: PathBuf,
+}
+
+/// What was compared.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) rows: usize,
+    pub(crate) flows: u64,
+    pub(crate) refused: u64,
+    pub(crate) slots: usize,
+}
+
+impl fmt::Display for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Compared {
+            rows,
+            flows,
+            refused,
+            slots,
+        } = self;
+        write!(
+            f,
+            "{rows} rows of {flows} flows in {slots} slots equal the oracle's, {refused} flows refused"
+        )
+    }
+}
+
+impl World {
+    pub(crate) fn new(name: &str) -> World {
+        let prefix = format!("flow-pipeline-{name}-");
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir()
+            .expect("a folder");
+        std::fs::write(folder.path().join("asn.csv"), DEMO_ASN_CSV).expect("a table");
+        std::fs::write(folder.path().join("country.csv"), DEMO_COUNTRY_CSV).expect("a table");
+        World { folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The topic, made if it is not there.
+    pub(crate) fn topic(&self) -> Arc<dyn Topic> {
+        let options = Options {
+            timestamps: Timestamps::Create,
+            ..Options::default()
+        };
+        let url = format!("dir://{}", self.path("flows").display());
+        flow_topic::url::open(&url, Some(options)).expect("a topic")
+    }
+
+    pub(crate) fn job(&self, name: &str) -> JobFiles {
+        let database = self.path(&format!("{name}.sqlite"));
+        JobFiles {
+            state: self.path(&format!("state-{name}")),
+            database,
+        }
+    }
+
+    /// `flow-pipeline run` over the topic.
+    pub(crate) fn run(&self, job: &JobFiles, workers: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
+        command.args(["--log", "warn", "run", "--workers", workers]);
+        command
+            .arg("--topic")
+            .arg(format!("dir://{}", self.path("flows").display()));
+        command
+            .arg("--sink")
+            .arg(format!("sqlite://{}", job.database.display()));
+        command.arg("--state").arg(&job.state);
+        command
+            .arg("--table")
+            .arg(format!("asn={}", self.path("asn.csv").display()));
+        command
+            .arg("--table")
+            .arg(format!("country={}", self.path("country.csv").display()));
+        command.args(more);
+        command
+    }
+
+    /// Highest number among the files of a folder of the state; 0: none.
+    pub(crate) fn newest(&self, job: &JobFiles, folder: &str) -> u64 {
+        let Ok(files) = std::fs::read_dir(job.state.join(folder)) else {
+            return 0;
+        };
+        let names = files
+            .flatten()
+            .filter_map(|file| file.file_name().into_string().ok());
+        let number = |name: String| {
+            let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
+            digits.parse::<u64>().ok()
+        };
+        names.filter_map(number).max().unwrap_or(0)
+    }
+
+    /// Decodes captures with the program and writes their flows as records of ours, a second apart.
+    pub(crate) fn fill_from_captures(&self, units: &[Vec<PathBuf>], begin_millis: u64) -> u64 {
+        let topic = self.topic();
+        let mut writer = topic.writer().expect("a writer");
+        let mut flows = 0;
+        for (at, files) in (0u64..).zip(units) {
+            let out = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"))
+                .args(["decode", "--format", "protobuf"])
+                .args(files)
+                .output()
+                .expect("it decodes");
+            assert!(
+                out.status.success(),
+                "{files:?}: {}",
+                String::from_utf8_lossy(&out.stderr)
+            );
+            let record = |payload: &Vec<u8>| Record {
+                offset: 0,
+                timestamp_millis: 0,
+                ours: true,
+                payload: payload.clone(),
+            };
+            let messages = oracle::record_messages(&record(&out.stdout), oracle::Framing::Auto);
+            flows += messages.expect("a chain").len() as u64;
+            if out.stdout.is_empty() {
+                continue;
+            }
+            let stamp = i64::try_from(begin_millis + at * 60_000).expect("a time");
+            let new = NewRecord {
+                timestamp_millis: stamp,
+                headers: &[flow_proto::PACK_HEADER],
+                payload: &out.stdout,
+            };
+            let partition = u32::try_from(at % 4).expect("small");
+            writer.append(partition, new).expect("taken");
+        }
+        writer.flush().expect("durable");
+        flows
+    }
+
+    /// Everything below the newest checkpoint's cut, as the oracle takes it.
+    fn input(&self, job: &JobFiles) -> Input {
+        let state = StateDir::open(&job.state).expect("nobody holds it any more");
+        let checkpoint = state.newest().expect("whole").expect("one at least");
+        let topic = self.topic();
+        let mut partitions = BTreeMap::new();
+        for (partition, at) in &checkpoint.cut {
+            let mut reader = topic.reader(*partition, 0).expect("a reader");
+            let mut records = Vec::new();
+            while reader.position() < at.offset {
+                let record = reader.peek().expect("readable").expect("below the cut");
+                let (name, value) = flow_proto::PACK_HEADER;
+                records.push(Record {
+                    offset: record.offset,
+                    timestamp_millis: record.timestamp_millis,
+                    ours: record.headers.get(name) == Some(value),
+                    payload: record.payload.to_vec(),
+                });
+                reader.advance();
+            }
+            let end = topic.bounds(*partition).expect("bounds").end;
+            assert_eq!(at.offset, end, "partition {partition} was read to its end");
+            partitions.insert(*partition, records);
+        }
+        let retirements = checkpoint.timeline.retirements.iter().map(|event| Retired {
+            line_secs: event.line_secs,
+            offsets: event.offsets.clone(),
+        });
+        Input {
+            partitions,
+            retirements: retirements.collect(),
+            versions: vec![(
+                0,
+                Tables::from_csv(Some(DEMO_ASN_CSV), Some(DEMO_COUNTRY_CSV)),
+            )],
+            config: oracle::Config::default(),
+        }
+    }
+
+    /// Compares rows of all slots that are not open, and the counts of all slots.
+    pub(crate) fn compare(&self, job: &JobFiles) -> Compared {
+        let expected = oracle::run(&self.input(job));
+        let database = Connection::open(&job.database).expect("a database");
+        let mut slots: BTreeMap<u64, (String, oracle::Slot)> = BTreeMap::new();
+        let sql = "select slot, state, flows, too_early, too_late, implausible from slots where rollup = 'rollup_5m'";
+        let mut statement = database.prepare(sql).expect("sql");
+        let mut found = statement.query([]).expect("rows");
+        while let Some(row) = found.next().expect("a row") {
+            let number = |at: usize| row.get::<_, u64>(at).expect("a number");
+            let counts = oracle::Slot {
+                flows: number(2),
+                too_early: number(3),
+                too_late: number(4),
+                implausible: number(5),
+            };
+            slots.insert(number(0), (row.get(1).expect("a state"), counts));
+        }
+        let counted: BTreeMap<u64, oracle::Slot> = slots
+            .iter()
+            .map(|(slot, (_, counts))| (*slot, *counts))
+            .collect();
+        assert_eq!(counted, expected.slots, "counts by slot: database, oracle");
+        let mut want: BTreeMap<Key, Sums> = expected.rows.clone();
+        want.retain(|(_, slot, _), _| slots.get(slot).is_some_and(|(state, _)| state != "open"));
+        let mut got = rows(&database, 0, "rollup_5m", ["src_as", "dst_as", "etype"]);
+        got.extend(rows(
+            &database,
+            1,
+            "rollup_5m_country",
+            ["src_country", "dst_country", "etype"],
+        ));
+        let difference = want.iter().find(|(key, sums)| got.get(*key) != Some(sums));
+        if let Some((key, sums)) = difference {
+            panic!("row {key:?}: oracle {sums:?}, database {:?}", got.get(key));
+        }
+        assert_eq!(
+            got.len(),
+            want.len(),
+            "the database has rows that the oracle lacks"
+        );
+        let total = expected.total();
+        Compared {
+            rows: got.len(),
+            flows: total.flows,
+            refused: total.too_early + total.too_late + total.implausible,
+            slots: slots.len(),
+        }
+    }
+}
+
+fn rows(database: &Connection, rollup: u16, table: &str, key: [&str; 3]) -> BTreeMap<Key, Sums> {
+    let sql = format!(
+        "select slot, {}, {}, {}, bytes, packets, flows, scaled_bytes, scaled_packets, unknown_rate_flows from {table}",
+        key[0], key[1], key[2]
+    );
+    let mut statement = database.prepare(&sql).expect("sql");
+    let mut found = statement.query([]).expect("rows");
+    let mut all = BTreeMap::new();
+    while let Some(row) = found.next().expect("a row") {
+        let part = |at: usize| match row.get_ref(at).expect("a column") {
+            rusqlite::types::ValueRef::Integer(number) => u32::try_from(number).expect("32 bits"),
+            rusqlite::types::ValueRef::Text([a, b]) => u32::from(*a) * 256 + u32::from(*b),
+            _ => 0,
+        };
+        let sum = |at: usize| row.get::<_, u64>(at).expect("a number");
+        let sums = [sum(4), sum(5), sum(6), sum(7), sum(8), sum(9)];
+        all.insert((rollup, sum(0), [part(1), part(2), part(3)]), sums);
+    }
+    all
+}
+
+/// The files of every capture unit, in feeding order; `None`: they are not here.
+pub(crate) fn captures() -> Option<Vec<Vec<PathBuf>>> {
+    let shared = std::env::var_os("FLOW_PIPELINE_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        PathBuf::from,
+    );
+    let captures = shared.join("captures");
+    let manifest = std::fs::read_to_string(captures.join("manifest.json")).ok()?;
+    let units: Vec<serde_json::Value> = serde_json::from_str(&manifest).expect("JSON");
+    let text = |value: &serde_json::Value| value.as_str().expect("text").to_owned();
+    let files = |unit: &serde_json::Value| {
+        let folder = captures.join(text(&unit["dir"]));
+        let names = unit["files"].as_array().expect("a list");
+        names.iter().map(|name| folder.join(text(name))).collect()
+    };
+    Some(units.iter().map(files).collect())
+}
