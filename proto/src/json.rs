@@ -149,3 +149,46 @@ macro_rules! flow_json {
     };
 }
 crate::flow_fields!(flow_json);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_texts_and_numbers_and_nothing_that_is_absent() {
+        let mut flow = Flow {
+            type_: FlowType::Ipfix,
+            src_addr: Addr::v4([192, 0, 2, 1]),
+            dst_addr: Addr([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]),
+            bytes: u64::MAX,
+            proto: 6,
+            etype: 0x0800,
+            src_mac: Mac(0x0200_0000_00ff),
+            time_received_ns: 7,
+            sampling_rate_assumed: true,
+            ..Flow::default()
+        };
+        flow.as_path.push(1);
+        flow.as_path.push(4_294_967_295);
+        let mut line = String::new();
+        flow.write_json(&mut line);
+        assert_eq!(
+            line,
+            "{\"type\":\"IPFIX\",\"src_addr\":\"192.0.2.1\",\"dst_addr\":\"2001:db8::1\",\
+             \"bytes\":18446744073709551615,\"proto\":\"TCP\",\"src_mac\":\"02:00:00:00:00:ff\",\
+             \"etype\":\"IPv4\",\"as_path\":[1, 4294967295],\"sampling_rate_assumed\":true,\
+             \"time_received_ns\":7}"
+        );
+        let mut line = String::new();
+        Flow {
+            proto: 253,
+            etype: 0x88cc,
+            ..Flow::default()
+        }
+        .write_json(&mut line);
+        assert_eq!(
+            line,
+            "{\"type\":\"FLOWUNKNOWN\",\"proto\":253,\"etype\":35020}"
+        );
+    }
+}
