@@ -66,6 +66,9 @@ pub(crate) struct Collect {
     /// Field numbers of the messages.
     #[arg(long, value_enum, default_value_t = Dialect::Goflow2)]
     pub(crate) dialect: Dialect,
+    /// Serve metrics, health and a page at HOST:PORT; :PORT means loopback.
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::units::http_address)]
+    pub(crate) http: Option<std::net::SocketAddr>,
 }
 
 /// The topic takes records of at most a megabyte.
@@ -141,7 +144,10 @@ pub(crate) struct Mock {
 }
 
 fn positive(text: &str) -> Result<u64, String> {
-    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "give a whole number from 1 on".to_owned())
+    text.parse()
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "give a whole number from 1 on".to_owned())
 }
 
 fn speed(text: &str) -> Result<f64, String> {
@@ -184,6 +190,9 @@ pub(crate) struct Run {
     /// How records of other producers are split into messages.
     #[arg(long, value_enum, default_value_t = Framing::Auto)]
     pub(crate) framing: Framing,
+    /// Serve metrics, health and a page at HOST:PORT; :PORT means loopback.
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::units::http_address)]
+    pub(crate) http: Option<std::net::SocketAddr>,
 }
 
 /// A flow's times.

@@ -3,6 +3,7 @@
 //! Wiring only: the collector is `flow_ingest::udp`. The first SIGINT or SIGTERM drains; the totals printed at the
 //! end balance.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,10 +11,12 @@ use std::time::{Duration, Instant};
 use flow_ingest::metrics::{Metrics, Totals};
 use flow_ingest::udp::{CollectError, Collector, Config, Listen};
 use flow_topic::{Context, Options};
+use serde_json::json;
 
 use crate::failure::Failure;
+use crate::http::{self, Page};
 use crate::progress::LiveLine;
-use crate::{cli, clock, signals, telemetry};
+use crate::{cli, clock, signals, status, telemetry};
 
 /// Between two looks at the collector.
 const LOOK: Duration = Duration::from_millis(200);
@@ -33,6 +36,14 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
         ..Options::default()
     };
     let topic = flow_topic::url::open_with(&options.topic, Some(made), context)?;
+    let counted = metrics.clone();
+    let page = Page {
+        registry: Arc::new(registry),
+        status: Arc::new(move || json!({ "stages": status::collector(&counted.totals()) })),
+        last_hour: None,
+        ready: Arc::new(|| true),
+    };
+    let _server = http::serve_at(options.http, page)?;
     let collector = Collector::start(&config, topic, metrics, clock::system())?;
     let mut line = LiveLine::new();
     let (mut before, mut at) = (0, Instant::now());

@@ -21,6 +21,7 @@ mod run;
 mod running;
 mod settings;
 mod signals;
+mod status;
 mod telemetry;
 mod units;
 

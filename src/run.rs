@@ -8,16 +8,19 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use flow_dataflow::{JobConfig, Snapshot, Waiting};
+use flow_dataflow::{JobConfig, Snapshot, Status, Waiting};
 use flow_state::StateDir;
 use flow_tables::{Kind, TableSet};
 use flow_topic::Options;
+use prometheus_client::registry::Registry;
+use serde_json::json;
 
 use crate::cli;
 use crate::failure::Failure;
+use crate::http::{self, Page};
 use crate::progress::{self, LiveLine};
 use crate::running::{Parts, Running};
-use crate::{clock, signals, telemetry};
+use crate::{clock, signals, status, telemetry};
 
 /// Between two looks at the job.
 const LOOK: Duration = Duration::from_millis(200);
@@ -36,6 +39,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         .iter()
         .map(|url| flow_sinks::open(url))
         .collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<String> = sinks.iter().map(|sink| sink.name().to_owned()).collect();
     let running = Running::start(Parts {
         config: config(options),
         topic,
@@ -43,9 +47,13 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         state,
         sinks,
         job_metrics: job_metrics.clone(),
-        sink_metrics,
+        sink_metrics: sink_metrics.clone(),
         clock: clock::system(),
     })?;
+    let status = Arc::clone(&running.status);
+    let counted = (job_metrics.clone(), sink_metrics);
+    let page = page(options, registry, status, (counted, names));
+    let _server = http::serve_at(options.http, page)?;
     let mut line = LiveLine::new();
     while !running.is_finished() {
         if stop.load(Ordering::Acquire) {
@@ -57,6 +65,38 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let last = running.join()?;
     line.end(&describe(&last, job_metrics.flows.get()));
     Ok(())
+}
+
+type Counted = (flow_dataflow::Metrics, flow_sinks::Metrics);
+
+/// What `--http` shows. Ready: the job has opened its first tick.
+fn page(
+    options: &cli::Run,
+    registry: Registry,
+    status: Arc<Status>,
+    ((job, sinks), names): (Counted, Vec<String>),
+) -> Page {
+    let running = Arc::clone(&status);
+    Page {
+        registry: Arc::new(registry),
+        status: Arc::new(move || {
+            let look = status.look();
+            let mut stages = vec![status::job_stage(&look, &job)];
+            stages.extend(
+                names
+                    .iter()
+                    .map(|name| status::sink(name, sinks.rows_written(name))),
+            );
+            json!({ "stages": stages, "job": status::job(&look) })
+        }),
+        last_hour: options.sink.iter().find_map(|url| database(url)),
+        ready: Arc::new(move || running.look().tick > 0),
+    }
+}
+
+/// The file of an SQLite sink, for the page's tables.
+fn database(url: &str) -> Option<PathBuf> {
+    url.strip_prefix("sqlite://").map(PathBuf::from)
 }
 
 fn config(options: &cli::Run) -> JobConfig {

@@ -67,9 +67,9 @@ fn variables(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Vec
     ours
 }
 
-/// The file's own name is no setting of the file, and the tests have a variable of theirs.
+/// The file's own name is no setting of the file, and the tests have variables of theirs.
 fn known_elsewhere((name, _): &&(String, String)) -> bool {
-    !["CONFIG", "SHARED"].contains(&&name[PREFIX.len()..])
+    !["BLESS", "CONFIG", "SHARED"].contains(&&name[PREFIX.len()..])
 }
 
 /// `--config` has to be found before the command line can be read.

@@ -55,6 +55,16 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Serves `page` if an address was given, and says where.
+pub(crate) fn serve_at(address: Option<SocketAddr>, page: Page) -> Result<Option<Server>, Failure> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let server = serve(address, Port::Exact, page)?;
+    tracing::info!("page: http://{}", server.address);
+    Ok(Some(server))
+}
+
 /// Starts to serve `page` at `address`.
 pub(crate) fn serve(address: SocketAddr, port: Port, page: Page) -> Result<Server, Failure> {
     let (listener, address) = bind(address, port).map_err(|error| {

@@ -1,5 +1,6 @@
 //! Each class of error: its exit code, one line of what and where, at most one of what to do.
 
+use std::net::TcpListener;
 use std::path::Path;
 
 use crate::process::{Collecting, run};
@@ -142,6 +143,21 @@ fn a_taken_port_and_a_taken_topic() {
         says: &[&urls[0]],
     });
     assert_eq!(first.terminate().code, 0);
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("bound").to_string();
+    let listen = [
+        "collect",
+        "--listen",
+        "flow://127.0.0.1:0",
+        "--topic",
+        &urls[1],
+    ];
+    let arguments = [&listen[..], &["--http", &address]].concat();
+    check(&Case {
+        arguments: &arguments,
+        code: 74,
+        says: &["http", &address, "in use"],
+    });
 }
 
 #[test]
