@@ -102,23 +102,3 @@ fn simulated_time_needs_a_topic_that_keeps_it() {
     );
     TopicWriter::open(&topic, false, Dialect::Goflow2).unwrap();
 }
-
-/// Prints how fast it is; run with `--ignored --nocapture`.
-#[test]
-#[ignore = "a measurement: a million flows generated and encoded, to a topic that forgets them"]
-fn speed() {
-    let start = std::time::Instant::now();
-    let mut pack = flow_proto::PackBuilder::new(16 << 10, Dialect::Goflow2);
-    let (mut flows, mut bytes) = (generator(), 0);
-    for _ in 0..1_000_000 {
-        if pack.push(&flows.next().unwrap()) {
-            bytes += pack.take(<[u8]>::len);
-        }
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    eprintln!(
-        "{:.2} M flows/s, {:.0} bytes a flow",
-        1.0 / seconds,
-        bytes as f64 / 1e6
-    );
-}
