@@ -58,13 +58,20 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     let topic = demo_data::topic(&directory)?;
     let now_ns = clock::now_ns();
     let filled = demo_data::back_fill(topic.as_ref(), now_ns)?;
-    let listen = ["sflow://127.0.0.1:0", "netflow://127.0.0.1:0"].iter().map(|url| url.parse());
-    let config = Config { listen: listen.collect::<Result<_, _>>()?, ..Config::default() };
-    let collector =
-        Collector::start(&config, Arc::clone(&topic), ingest_metrics, clock::system())?;
+    let listen = ["sflow://127.0.0.1:0", "netflow://127.0.0.1:0"]
+        .iter()
+        .map(|url| url.parse());
+    let config = Config {
+        listen: listen.collect::<Result<_, _>>()?,
+        ..Config::default()
+    };
+    let collector = Collector::start(&config, Arc::clone(&topic), ingest_metrics, clock::system())?;
     let exporters_stop = Arc::new(AtomicBool::new(false));
     let [sflow, netflow] = collector.local_addrs()[..] else {
-        return Err(Failure::new(Exit::Bug, "the collector has not two listeners"));
+        return Err(Failure::new(
+            Exit::Bug,
+            "the collector has not two listeners",
+        ));
     };
     let exporters = Exporters::start(sflow, netflow, &exporters_stop)?;
     let running = Running::start(Parts {
@@ -115,7 +122,10 @@ fn greet(database: &Path, page: std::net::SocketAddr, now_ns: u64, filled: u64) 
     let live = secs - secs % WINDOW_SECS + WINDOW_SECS + JobConfig::default().emit_delay_secs;
     tracing::info!("page: http://{page}");
     tracing::info!("back-filled the last hour: {filled} flows; its complete slots are written now");
-    tracing::info!("rows of the current slot, with live flows, are due at {}", progress::time(live));
+    tracing::info!(
+        "rows of the current slot, with live flows, are due at {}",
+        progress::time(live)
+    );
     tracing::info!(
         "database: {0}; try: sqlite3 {0} \"select datetime(slot,'unixepoch') as slot, src_as, dst_as, etype, \
          scaled_bytes from rollup_5m order by scaled_bytes desc limit 10\"",
@@ -149,7 +159,9 @@ fn watch(
             rows_told = true;
             let text = format!(
                 "complete 5-minute rows after {:.1} s: {} rows of {} flows",
-                began.elapsed().as_secs_f64(), book.rows, book.flows_in_rows
+                began.elapsed().as_secs_f64(),
+                book.rows,
+                book.flows_in_rows
             );
             line.say(&text);
         }
@@ -187,7 +199,9 @@ impl Demo {
         settle(|| {
             let at = status.look().positions;
             self.running.is_finished()
-                || ends.iter().all(|(p, end)| at.get(p).is_some_and(|at| at.offset >= *end))
+                || ends
+                    .iter()
+                    .all(|(p, end)| at.get(p).is_some_and(|at| at.offset >= *end))
         });
         self.running.stop();
         self.running.join()?;

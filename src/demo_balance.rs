@@ -33,7 +33,9 @@ impl Book {
         }
         let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)
             .map_err(failed)?;
-        connection.busy_timeout(Duration::from_secs(5)).map_err(failed)?;
+        connection
+            .busy_timeout(Duration::from_secs(5))
+            .map_err(failed)?;
         let rows = "select count(*), coalesce(sum(flows), 0), 0, 0 from rollup_5m";
         let slots = "select coalesce(sum(case when state = 'open' then flows else 0 end), 0), \
                      coalesce(sum(too_early), 0), coalesce(sum(too_late), 0), coalesce(sum(implausible), 0) \
@@ -47,7 +49,14 @@ impl Book {
         };
         let [rows, flows_in_rows, ..] = four(rows).map_err(failed)?;
         let [open, too_early, too_late, implausible] = four(slots).map_err(failed)?;
-        Ok(Book { rows, flows_in_rows, open, too_early, too_late, implausible })
+        Ok(Book {
+            rows,
+            flows_in_rows,
+            open,
+            too_early,
+            too_late,
+            implausible,
+        })
     }
 
     /// Itself, if it has any rows.
@@ -87,11 +96,16 @@ impl Balance {
         let c = &self.collected;
         tracing::info!(
             "datagrams: {} sent = {} received + {} lost (kernel drops); missing by sequence {}",
-            self.datagrams_sent, c.datagrams_received, self.lost(), c.sequence_missing
+            self.datagrams_sent,
+            c.datagrams_received,
+            self.lost(),
+            c.sequence_missing
         );
         tracing::info!(
             "live flows: {} sent, {} decoded by the collector, {} written to the topic",
-            self.flows_sent, c.flows_decoded, c.flows_written
+            self.flows_sent,
+            c.flows_decoded,
+            c.flows_written
         );
         let more = |now: u64, then: u64| i128::from(now) - i128::from(then);
         tracing::info!(
@@ -111,10 +125,26 @@ impl Balance {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let c = &self.collected;
         let equal = [
-            ("datagrams", self.datagrams_sent, c.datagrams_received + self.lost()),
-            ("flows collected", c.flows_decoded, c.flows_written + c.topic_drops),
-            ("flows written to the topic", self.back_filled + c.flows_written, self.decoded),
-            ("flows of the job", self.before.all() + self.decoded, self.after.all()),
+            (
+                "datagrams",
+                self.datagrams_sent,
+                c.datagrams_received + self.lost(),
+            ),
+            (
+                "flows collected",
+                c.flows_decoded,
+                c.flows_written + c.topic_drops,
+            ),
+            (
+                "flows written to the topic",
+                self.back_filled + c.flows_written,
+                self.decoded,
+            ),
+            (
+                "flows of the job",
+                self.before.all() + self.decoded,
+                self.after.all(),
+            ),
         ];
         match equal.iter().find(|(_, left, right)| left != right) {
             None => Ok(()),

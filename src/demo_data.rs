@@ -38,7 +38,12 @@ const HOUR_NS: u64 = 3_600 * 1_000_000_000;
 /// The directory: the given one, or a new one under the system's for temporary files.
 pub(crate) fn directory(given: Option<&Path>) -> Result<PathBuf, Failure> {
     let path = given.map_or_else(
-        || std::env::temp_dir().join(format!("flow-pipeline-demo-{}", clock::now_ns() / 1_000_000)),
+        || {
+            std::env::temp_dir().join(format!(
+                "flow-pipeline-demo-{}",
+                clock::now_ns() / 1_000_000
+            ))
+        },
         Path::to_path_buf,
     );
     std::fs::create_dir_all(&path).map_err(|error| {
@@ -51,16 +56,24 @@ pub(crate) fn directory(given: Option<&Path>) -> Result<PathBuf, Failure> {
 /// The topic in it, with timestamps `create`: the last hour is simulated time.
 pub(crate) fn topic(directory: &Path) -> Result<Arc<dyn Topic>, Failure> {
     let url = format!("dir://{}", directory.join("flows").display());
-    let options =
-        flow_topic::Options { timestamps: Timestamps::Create, ..flow_topic::Options::default() };
+    let options = flow_topic::Options {
+        timestamps: Timestamps::Create,
+        ..flow_topic::Options::default()
+    };
     Ok(flow_topic::url::open(&url, Some(options))?)
 }
 
 /// The tables that ship with the program.
 pub(crate) fn tables() -> Result<TableSet, Failure> {
     let (set, _) = TableSet::load_sources(&[
-        (Kind::Asn, Source::Text("demo asn.csv", DEMO_ASN_CSV.as_bytes())),
-        (Kind::Country, Source::Text("demo country.csv", DEMO_COUNTRY_CSV.as_bytes())),
+        (
+            Kind::Asn,
+            Source::Text("demo asn.csv", DEMO_ASN_CSV.as_bytes()),
+        ),
+        (
+            Kind::Country,
+            Source::Text("demo country.csv", DEMO_COUNTRY_CSV.as_bytes()),
+        ),
     ])?;
     Ok(set)
 }
@@ -126,7 +139,10 @@ impl Exporters {
         netflow: SocketAddr,
         stop: &Arc<AtomicBool>,
     ) -> Result<Exporters, Failure> {
-        let mut exporters = Exporters { sent: Vec::new(), threads: Vec::new() };
+        let mut exporters = Exporters {
+            sent: Vec::new(),
+            threads: Vec::new(),
+        };
         let rate = FLOWS_PER_SECOND / EXPORTERS.len() as u64;
         for (index, protocol) in (0u32..).zip(EXPORTERS) {
             let started_ns = clock::now_ns();
@@ -145,16 +161,22 @@ impl Exporters {
                 sampling_rate: Generator::rate(&options, 0).unwrap_or(0),
                 started_ns,
             };
-            let Some(encoder) = encoder(protocol, device) else { continue };
-            let target = if protocol == FlowType::Sflow5 { sflow } else { netflow };
+            let Some(encoder) = encoder(protocol, device) else {
+                continue;
+            };
+            let target = if protocol == FlowType::Sflow5 {
+                sflow
+            } else {
+                netflow
+            };
             let mut exporter = UdpExporter::open(target, index, encoder)?;
             exporters.sent.push(exporter.sent());
             let mut generator = Generator::new(options, &blocks()?);
             let stop = Arc::clone(stop);
             let thread = thread::Builder::new().name(format!("exporter-{index}"));
-            exporters.threads.push(thread.spawn(move || {
-                exporter.run(&mut generator, rate, &clock::now_ns, &stop)
-            })?);
+            exporters.threads.push(
+                thread.spawn(move || exporter.run(&mut generator, rate, &clock::now_ns, &stop))?,
+            );
         }
         Ok(exporters)
     }
@@ -168,7 +190,9 @@ impl Exporters {
     /// Waits for them after `stop` was set.
     pub(crate) fn join(self) -> Result<(u64, u64), Failure> {
         for thread in self.threads {
-            thread.join().map_err(|_| Failure::new(Exit::Bug, "an exporter has died"))??;
+            thread
+                .join()
+                .map_err(|_| Failure::new(Exit::Bug, "an exporter has died"))??;
         }
         let datagrams = self.sent.iter().map(|sent| sent.datagrams()).sum();
         Ok((datagrams, self.sent.iter().map(|sent| sent.flows()).sum()))

@@ -1,11 +1,9 @@
-//! What the documents promise: invariants, commands, links, the list of decisions.
+//! What the documents promise: invariants, links, the list of decisions.
 //!
 //! Law: a document that says what is no longer so is a defect of the same rank as wrong code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
-
-use assert_cmd::Command;
 
 use crate::tree::{File, file, files, root};
 use crate::{INVARIANTS, assert_none};
@@ -75,31 +73,6 @@ fn every_link_leads_somewhere() {
     assert_eq!(dead_links(&example), ["docs/x.md: gone.md"]);
 }
 
-#[test]
-fn commands_of_the_readme_exist() {
-    let used = commands(&file("README.md").text);
-    assert!(
-        used.iter().any(|(c, _)| c == "demo"),
-        "the README does not show the demo: {used:?}"
-    );
-    assert_none("commands-exist", &unknown(&used));
-}
-
-#[test]
-fn a_command_that_does_not_exist_is_found() {
-    let text = "```sh\ncargo run --release -- conquer --everything\n$ flow-pipeline decode --gently A.pcap\n```\n";
-    let used = commands(text);
-    assert_eq!(
-        used,
-        [
-            ("conquer".into(), vec!["--everything".into()]),
-            ("decode".into(), vec!["--gently".into()])
-        ]
-    );
-    assert_eq!(unknown(&used), ["conquer", "decode --gently"]);
-    assert!(unknown(&[("decode".into(), vec!["--help".into()])]).is_empty());
-}
-
 /// Tags of sentences that begin `**Invariant `tag``.
 fn tags(text: &str) -> BTreeSet<String> {
     let parts = text.split("**Invariant `").skip(1);
@@ -130,74 +103,4 @@ fn dead_links(document: &File) -> Vec<String> {
         .filter(|t| !root().join(folder).join(t).exists())
         .map(|t| format!("{}: {t}", document.path))
         .collect()
-}
-
-/// Commands shown in fenced blocks, each with its long flags.
-fn commands(text: &str) -> Vec<(String, Vec<String>)> {
-    let mut fenced = false;
-    let mut found = Vec::new();
-    for line in text.lines() {
-        if line.starts_with("```") {
-            fenced = !fenced;
-        }
-        let line = line.trim_start_matches("$ ");
-        let starts = [
-            "cargo run --release -- ",
-            "flow-pipeline ",
-            "target/release/flow-pipeline ",
-        ];
-        let Some(rest) = starts
-            .iter()
-            .find_map(|s| line.strip_prefix(s))
-            .filter(|_| fenced)
-        else {
-            continue;
-        };
-        let mut words = rest
-            .split_whitespace()
-            .take_while(|w| !["|", ">", "&&", "#"].contains(w));
-        let Some(command) = words.next() else {
-            continue;
-        };
-        let flags = words
-            .filter(|w| w.starts_with("--"))
-            .map(|w| w.split('=').next().unwrap_or(w).to_owned());
-        found.push((command.to_owned(), flags.collect()));
-    }
-    found
-}
-
-/// Those that the binary does not know.
-fn unknown(used: &[(String, Vec<String>)]) -> Vec<String> {
-    let mut found = Vec::new();
-    for (command, flags) in used {
-        let Some(help) = help(command) else {
-            found.push(command.clone());
-            continue;
-        };
-        let words: BTreeSet<&str> = help
-            .split(|c: char| !c.is_alphanumeric() && c != '-')
-            .filter(|w| w.starts_with("--"))
-            .collect();
-        found.extend(
-            flags
-                .iter()
-                .filter(|f| !words.contains(f.as_str()))
-                .map(|f| format!("{command} {f}")),
-        );
-    }
-    found
-}
-
-/// The `--help` of a subcommand, if the binary has it.
-fn help(command: &str) -> Option<String> {
-    let mut run = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
-    let output = run
-        .args([command, "--help"])
-        .output()
-        .expect("the binary starts");
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -5,11 +5,16 @@
 //!
 //! Law: `ARCHITECTURE.md` names exactly the invariants that are checked here (`documents::invariants_are_named`).
 
+mod clocks;
+mod commands;
 mod documents;
 mod files;
 mod graph;
+mod manifests;
+mod metadata;
 mod snippets;
 mod tree;
+mod words;
 
 /// Every invariant that a test here checks, by the tag under which `ARCHITECTURE.md` states it.
 const INVARIANTS: [&str; 22] = [

@@ -19,7 +19,9 @@ impl Digest {
         let mut hash = u64::from(rollup) ^ slot.rotate_left(20);
         let words = key.into_iter().map(u64::from).chain(sums.values());
         for word in words {
-            hash = (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
+            hash = (hash ^ word)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(31);
         }
         self.hashes = self.hashes.wrapping_add(hash);
     }

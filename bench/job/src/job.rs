@@ -26,11 +26,17 @@ pub(crate) fn run(
     let state = StateDir::open(folder.path())?;
     let published = Published::new();
     let clock = || {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     };
     let job = Job {
-        config: JobConfig { workers, until_end: true, ..JobConfig::default() },
+        config: JobConfig {
+            workers,
+            until_end: true,
+            ..JobConfig::default()
+        },
         topic: Arc::new(InMemory(Arc::clone(packs))),
         tables: Arc::clone(tables),
         state: state.clone(),
@@ -46,7 +52,9 @@ pub(crate) fn run(
     };
     job.run()?;
     after();
-    let checkpoint = published.newest().ok_or_else(|| anyhow::anyhow!("no checkpoint"))?;
+    let checkpoint = published
+        .newest()
+        .ok_or_else(|| anyhow::anyhow!("no checkpoint"))?;
     let mut rows: BTreeMap<(u16, u64, [u32; 3]), Sums> = BTreeMap::new();
     for name in checkpoint.segments.keys() {
         for row in state.read_segment::<RowRecord>(*name)?.records() {

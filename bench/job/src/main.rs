@@ -19,14 +19,20 @@ use nix::time::{ClockId, clock_gettime};
 use packs::Packs;
 
 fn main() -> anyhow::Result<()> {
-    let mut numbers = std::env::args().skip(1).map(|argument| argument.parse::<u64>());
+    let mut numbers = std::env::args()
+        .skip(1)
+        .map(|argument| argument.parse::<u64>());
     let flows = numbers.next().transpose()?.unwrap_or(5_000_000);
     let rounds = numbers.next().transpose()?.unwrap_or(5);
     let demo = Source::Text("demo", flow_tables::DEMO_ASN_CSV.as_bytes());
     let (tables, _) = TableSet::load_sources(&[(Kind::Asn, demo)])?;
     let tables = Arc::new(tables);
     let packs = Arc::new(Packs::mock(flows, 4)?);
-    println!("{flows} flows, {} MB in {} packs", packs.bytes() >> 20, packs.count());
+    println!(
+        "{flows} flows, {} MB in {} packs",
+        packs.bytes() >> 20,
+        packs.count()
+    );
     let (mut one_ratio, mut two_ratio) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
         let mut cpu = Cpu::start();
@@ -36,18 +42,30 @@ fn main() -> anyhow::Result<()> {
         for (workers, taken) in [1, 2].into_iter().zip(&mut jobs) {
             let mut cpu = Cpu::start();
             let got = job::run(&packs, &tables, workers, || *taken = cpu.lap())?;
-            anyhow::ensure!(got == want, "{workers} workers: {got:?}, scalar loop: {want:?}");
+            anyhow::ensure!(
+                got == want,
+                "{workers} workers: {got:?}, scalar loop: {want:?}"
+            );
         }
         let speed = |time: Duration| flows as f64 / 1e6 / time.as_secs_f64();
         println!(
             "round {round}: scalar loop {:.2}, one worker {:.2}, two workers {:.2} M flows per CPU second; {} rows",
-            speed(scalar), speed(jobs[0]), speed(jobs[1]), want.rows
+            speed(scalar),
+            speed(jobs[0]),
+            speed(jobs[1]),
+            want.rows
         );
         one_ratio.push(scalar.as_secs_f64() / jobs[0].as_secs_f64());
         two_ratio.push(jobs[1].as_secs_f64() / jobs[0].as_secs_f64());
     }
-    println!("one worker against the scalar loop: {:.2} of its speed (median)", median(&mut one_ratio));
-    println!("CPU a flow, two workers against one: {:.2} (median)", median(&mut two_ratio));
+    println!(
+        "one worker against the scalar loop: {:.2} of its speed (median)",
+        median(&mut one_ratio)
+    );
+    println!(
+        "CPU a flow, two workers against one: {:.2} (median)",
+        median(&mut two_ratio)
+    );
     Ok(())
 }
 
@@ -72,6 +90,8 @@ impl Cpu {
     }
 
     fn now() -> Duration {
-        clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map(Duration::from).unwrap_or_default()
+        clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+            .map(Duration::from)
+            .unwrap_or_default()
     }
 }

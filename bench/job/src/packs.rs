@@ -34,13 +34,19 @@ impl Packs {
             ..Options::default()
         };
         let mut generator = Generator::new(options, &blocks);
-        let mut all = Packs { partitions: (0..partitions).map(|_| Vec::new()).collect() };
+        let mut all = Packs {
+            partitions: (0..partitions).map(|_| Vec::new()).collect(),
+        };
         let mut builder = PackBuilder::new(PACK_BYTES, Dialect::default());
         let mut next = (0..partitions).cycle();
         for _ in 0..flows {
             let Some(flow) = generator.next() else { break };
             if builder.push(&flow) {
-                all.take(&mut builder, next.next().unwrap_or(0), flow.time_received_ns);
+                all.take(
+                    &mut builder,
+                    next.next().unwrap_or(0),
+                    flow.time_received_ns,
+                );
             }
         }
         all.take(&mut builder, next.next().unwrap_or(0), generator.now_ns());
@@ -51,7 +57,10 @@ impl Packs {
         let payload = builder.take(<[u8]>::to_vec);
         let stamp_millis = i64::try_from(received_ns / 1_000_000).unwrap_or(i64::MAX);
         if let Some(packs) = self.partitions.get_mut(partition) {
-            packs.push(Pack { stamp_millis, payload });
+            packs.push(Pack {
+                stamp_millis,
+                payload,
+            });
         }
     }
 
@@ -66,6 +75,10 @@ impl Packs {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.partitions.iter().flatten().map(|pack| pack.payload.len()).sum()
+        self.partitions
+            .iter()
+            .flatten()
+            .map(|pack| pack.payload.len())
+            .sum()
     }
 }

@@ -30,14 +30,19 @@ pub(crate) fn run(packs: &Packs, tables: &TableSet) -> anyhow::Result<Digest> {
                 look(&flow.dst_addr.0, flow.dst_as),
                 flow.etype,
             ];
-            slots.entry(slot).or_default().entry(key).or_default().add(&Sums {
-                bytes: flow.bytes,
-                packets: flow.packets,
-                flows: 1,
-                scaled_bytes: flow.bytes * rate,
-                scaled_packets: flow.packets * rate,
-                unknown_rate_flows: u64::from(flow.sampling_rate == 0),
-            });
+            slots
+                .entry(slot)
+                .or_default()
+                .entry(key)
+                .or_default()
+                .add(&Sums {
+                    bytes: flow.bytes,
+                    packets: flow.packets,
+                    flows: 1,
+                    scaled_bytes: flow.bytes * rate,
+                    scaled_packets: flow.packets * rate,
+                    unknown_rate_flows: u64::from(flow.sampling_rate == 0),
+                });
         }
     }
     let mut digest = Digest::default();

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use flow_topic::{
-    Bounds, Headers, Reader, RecordRef, Timestamps, Topic, TopicError, Writer,
-};
+use flow_topic::{Bounds, Headers, Reader, RecordRef, Timestamps, Topic, TopicError, Writer};
 
 use crate::packs::{Pack, Packs};
 
@@ -33,15 +31,24 @@ impl Topic for InMemory {
         Timestamps::Create
     }
     fn bounds(&self, partition: u32) -> Result<Bounds, TopicError> {
-        Ok(Bounds { earliest: 0, end: self.part(partition).len() as u64 })
+        Ok(Bounds {
+            earliest: 0,
+            end: self.part(partition).len() as u64,
+        })
     }
     fn offset_at(&self, partition: u32, timestamp_millis: i64) -> Result<Option<u64>, TopicError> {
         let packs = self.part(partition);
-        let at = packs.iter().position(|pack| pack.stamp_millis >= timestamp_millis);
+        let at = packs
+            .iter()
+            .position(|pack| pack.stamp_millis >= timestamp_millis);
         Ok(at.map(|at| at as u64))
     }
     fn reader(&self, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TopicError> {
-        Ok(Box::new(InMemoryReader { topic: self.clone(), partition, offset }))
+        Ok(Box::new(InMemoryReader {
+            topic: self.clone(),
+            partition,
+            offset,
+        }))
     }
     fn writer(&self) -> Result<Box<dyn Writer>, TopicError> {
         Err(TopicError::Locked { url: self.url() })
@@ -57,12 +64,16 @@ struct InMemoryReader {
 impl Reader for InMemoryReader {
     fn peek(&mut self) -> Result<Option<RecordRef<'_>>, TopicError> {
         let index = usize::try_from(self.offset).unwrap_or(usize::MAX);
-        Ok(self.topic.part(self.partition).get(index).map(|pack| RecordRef {
-            offset: self.offset,
-            timestamp_millis: pack.stamp_millis,
-            headers: Headers(HEADER),
-            payload: &pack.payload,
-        }))
+        Ok(self
+            .topic
+            .part(self.partition)
+            .get(index)
+            .map(|pack| RecordRef {
+                offset: self.offset,
+                timestamp_millis: pack.stamp_millis,
+                headers: Headers(HEADER),
+                payload: &pack.payload,
+            }))
     }
     fn advance(&mut self) {
         self.offset += 1;
