@@ -6,6 +6,8 @@ use std::io::Write;
 use clap::{Parser, Subcommand};
 
 use super::*;
+use crate::failure::Exit;
+use std::path::PathBuf;
 
 #[derive(Debug, Parser)]
 #[command(name = "t")]
@@ -209,7 +211,7 @@ fn help_names_the_variable_and_hides_configured_values() {
     let file = file("fetch:\n  topic: secret-value\n");
     let path = file.path().to_path_buf();
     let settings = file::read(&path).expect("reads");
-    let mut command = describe(Line::command());
+    let mut command = names::describe(Line::command());
     for setting in &settings {
         command = apply(command, setting).expect("applies");
     }
