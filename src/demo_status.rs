@@ -14,7 +14,7 @@ pub(crate) fn json(demo: &Demo, rows_written: u64, database: &Path) -> Value {
     let exporters = json!({ "stage": "exporters (flows to datagrams)", "in": flows, "out": datagrams, "dropped": {} });
     let mut stages = vec![exporters];
     stages.extend(status::collector(&demo.collector.totals()));
-    stages.push(status::job_stage(&look, &demo.job_metrics));
+    stages.push(status::job_stage(&demo.job_metrics));
     stages.push(status::sink("SQLite", rows_written));
     json!({
         "stages": stages,

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use flow_dataflow::{JobConfig, Snapshot, Status, Waiting};
+use flow_dataflow::{JobConfig, Metrics, Snapshot, Status, Waiting};
 use flow_state::StateDir;
 use flow_tables::{Kind, TableSet};
 use flow_topic::Options;
@@ -59,11 +59,11 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         if stop.load(Ordering::Acquire) {
             running.stop();
         }
-        line.show(|| describe(&running.status.look(), job_metrics.flows.get()));
+        line.show(|| describe(&running.status.look(), &job_metrics));
         thread::sleep(LOOK); // the job has its own threads; this one only shows what they do
     }
     let last = running.join()?;
-    line.end(&describe(&last, job_metrics.flows.get()));
+    line.end(&describe(&last, &job_metrics));
     Ok(())
 }
 
@@ -81,7 +81,7 @@ fn page(
         registry: Arc::new(registry),
         status: Arc::new(move || {
             let look = status.look();
-            let mut stages = vec![status::job_stage(&look, &job)];
+            let mut stages = vec![status::job_stage(&job)];
             stages.extend(
                 names
                     .iter()
@@ -141,21 +141,26 @@ pub(crate) fn table(text: &str) -> Result<(Kind, PathBuf), String> {
     Ok((kind, PathBuf::from(path)))
 }
 
-/// The job in one line.
-pub(crate) fn describe(look: &Snapshot, flows: u64) -> String {
-    let open: u64 = look.slots.values().map(|slot| slot.flows).sum();
-    let waits = match look.waiting {
+/// What it waits for, in words.
+pub(crate) fn waiting(look: &Snapshot) -> String {
+    match look.waiting {
         Waiting::Nothing => "reading".to_owned(),
         Waiting::FirstRecord => "waiting: the topic is empty".to_owned(),
         Waiting::SlotCompletes(secs) => format!("slot completes at {}", progress::time(secs)),
         Waiting::MoreRecords => "waiting for more records".to_owned(),
-    };
+    }
+}
+
+/// The job in one line.
+fn describe(look: &Snapshot, metrics: &Metrics) -> String {
+    let (flows, accepted) = (metrics.flows.get(), metrics.accepted.get());
+    let waits = waiting(look);
     let watermark = look
         .watermark_ns
         .and_then(|ns| u64::try_from(ns / 1_000_000_000).ok())
         .map_or_else(|| "-".to_owned(), progress::time);
     format!(
-        "flows {flows}, accepted {open}, watermark {watermark}, keys {}, checkpoint {}; {waits}",
+        "flows {flows}, accepted {accepted}, watermark {watermark}, keys {}, checkpoint {}; {waits}",
         look.open_keys, look.checkpoint
     )
 }

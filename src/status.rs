@@ -6,7 +6,7 @@ use flow_dataflow::{Metrics, Snapshot};
 use flow_ingest::metrics::Totals;
 use serde_json::{Value, json};
 
-use crate::progress;
+use crate::{progress, run};
 
 /// Sockets, decoder and topic writer.
 pub(crate) fn collector(totals: &Totals) -> [Value; 3] {
@@ -23,10 +23,9 @@ pub(crate) fn collector(totals: &Totals) -> [Value; 3] {
 }
 
 /// Source and windows.
-pub(crate) fn job_stage(look: &Snapshot, metrics: &Metrics) -> Value {
+pub(crate) fn job_stage(metrics: &Metrics) -> Value {
     let refused = |reason| metrics.refused_flows(reason);
-    let accepted: u64 = look.slots.values().map(|slot| slot.flows).sum();
-    json!({ "stage": "job (flows)", "in": metrics.flows.get(), "out": accepted,
+    json!({ "stage": "job (flows)", "in": metrics.flows.get(), "out": metrics.accepted.get(),
             "dropped": { "undecodable": metrics.undecodable.get(), "too_early": refused("too_early"),
                          "too_late": refused("too_late"), "implausible": refused("implausible") } })
 }
@@ -43,5 +42,5 @@ pub(crate) fn job(look: &Snapshot) -> Value {
         .and_then(|ns| u64::try_from(ns / 1_000_000_000).ok())
         .map(progress::time);
     json!({ "watermark": watermark, "tick": look.tick, "checkpoint": look.checkpoint,
-            "open_keys": look.open_keys, "waiting": format!("{:?}", look.waiting) })
+            "open_keys": look.open_keys, "waiting": run::waiting(look) })
 }

@@ -23,6 +23,8 @@ pub struct Metrics {
     pub bytes: Counter,
     /// Flows decoded.
     pub flows: Counter,
+    /// Flows that count: they are in rows, or will be when their slot completes.
+    pub accepted: Counter,
     /// Records or messages that could not be read.
     pub undecodable: Counter,
     /// Receive times replaced by the topic's timestamp.
@@ -50,6 +52,11 @@ impl Metrics {
         );
         r.register("source_bytes", "Bytes of the records read", m.bytes.clone());
         r.register("source_flows", "Flows decoded", m.flows.clone());
+        r.register(
+            "window_accepted_flows",
+            "Flows that are in rows, or will be when their slot completes",
+            m.accepted.clone(),
+        );
         r.register(
             "source_undecodable",
             "Records, or messages in them, that could not be read",

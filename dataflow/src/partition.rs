@@ -103,6 +103,7 @@ impl Partition {
             } else {
                 clock
             };
+            let mut accepted = 0;
             for flow in &self.pack {
                 // After `pack_clock`, a flow's receive time is the trusted one.
                 let received = i64::try_from(flow.received_ns).unwrap_or(0);
@@ -110,6 +111,7 @@ impl Partition {
                 let verdict =
                     acceptance::judge(flow, slot, judged_by, tick.retired_secs, &config.rows);
                 if verdict == Verdict::Counts {
+                    accepted += 1;
                     self.tallies.entry(slot).or_default().flows += 1;
                     down.enricher.push(slot, flow, &mut down.sums);
                 } else {
@@ -124,6 +126,7 @@ impl Partition {
             let size = u64::try_from(record.payload.len()).unwrap_or(u64::MAX);
             *budget = budget.saturating_sub(size.max(1));
             metrics.record(size, self.pack.len(), bad, replaced);
+            metrics.accepted.inc_by(accepted);
             self.position = Position {
                 offset: record.offset + 1,
                 clock_ns: clock,
