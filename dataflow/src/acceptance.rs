@@ -56,10 +56,12 @@ pub fn flow_slot(flow: &FlowCore, trusted_ns: i64, rows: &RowConfig) -> SlotSecs
         SlotTime::Start => flow.start_ns,
         SlotTime::End => flow.end_ns,
     };
-    match i64::try_from(sent) {
-        Ok(sent) if sent != 0 => slot_of(sent, rows.window_secs),
-        _ => slot_of(trusted_ns, rows.window_secs),
+    if sent == 0 {
+        return slot_of(trusted_ns, rows.window_secs);
     }
+    // As sent, however absurd: law 2 refuses it then.
+    let secs = sent / SECOND_NS.unsigned_abs();
+    secs - secs % rows.window_secs
 }
 
 /// Law 2. `clock_ns` is the partition's clock, the flow's own pack included; `retired_secs` is R of its tick.
@@ -183,6 +185,24 @@ mod tests {
             "absent is not replaced"
         );
         assert_eq!(trusted_ns(u64::MAX, stamp), (stamp * 1_000_000, true));
+    }
+
+    #[test]
+    fn an_absurd_time_as_sent_is_not_replaced() {
+        let rows = RowConfig {
+            slot_time: SlotTime::Start,
+            ..RowConfig::default()
+        };
+        let sent = FlowCore {
+            start_ns: u64::MAX,
+            ..flow(1, 1)
+        };
+        let slot = flow_slot(&sent, 1_200_000_000 * SECOND_NS, &rows);
+        assert_eq!(slot, u64::MAX / 1_000_000_000 / 300 * 300);
+        assert_eq!(
+            judge(&sent, slot, 1_200_000_000 * SECOND_NS, 0, &rows),
+            Verdict::TooEarly
+        );
     }
 
     #[test]

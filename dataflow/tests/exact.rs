@@ -139,7 +139,7 @@ fn check(seed: u64, config: &JobConfig, worker_counts: &[usize]) -> Result<Outco
         packs: 300,
     };
     let records = topic(seed, shape);
-    let (set, plain) = tables(seed % 3 == 0);
+    let (set, plain) = tables(seed.is_multiple_of(3));
     let slot_time = [
         SlotTime::Received,
         SlotTime::Start,
