@@ -68,7 +68,8 @@ impl Book {
         self.too_early + self.too_late + self.implausible
     }
 
-    fn all(&self) -> u64 {
+    /// Flows that it knows of.
+    pub(crate) fn all(&self) -> u64 {
         self.flows_in_rows + self.open + self.refused()
     }
 }
@@ -79,10 +80,11 @@ pub(crate) struct Balance {
     pub(crate) datagrams_sent: u64,
     pub(crate) flows_sent: u64,
     pub(crate) collected: Totals,
-    pub(crate) back_filled: u64,
+    /// Flows that the job found in the topic when it started: the back-fill, and what an earlier demo left unread.
+    pub(crate) in_topic: u64,
     pub(crate) decoded: u64,
-    /// The database when the demo began: it may have run in this directory before.
-    pub(crate) before: Book,
+    /// Flows decoded by earlier demos in this directory.
+    pub(crate) before: u64,
     pub(crate) after: Book,
 }
 
@@ -107,16 +109,21 @@ impl Balance {
             c.flows_decoded,
             c.flows_written
         );
-        let more = |now: u64, then: u64| i128::from(now) - i128::from(then);
+        let (before, after) = (self.before, &self.after);
+        let earlier = if before == 0 {
+            String::new()
+        } else {
+            format!(" (and {before} by earlier demos here)")
+        };
         tracing::info!(
-            "flows of the job: {} decoded = {} in {} rows + {} in open slots + {} too early + {} too late + {} implausible",
+            "flows of the job: {} decoded{earlier} = {} in {} rows + {} in open slots + {} too early + {} too late + {} implausible",
             self.decoded,
-            more(self.after.flows_in_rows, self.before.flows_in_rows),
-            self.after.rows,
-            more(self.after.open, self.before.open),
-            more(self.after.too_early, self.before.too_early),
-            more(self.after.too_late, self.before.too_late),
-            more(self.after.implausible, self.before.implausible)
+            after.flows_in_rows,
+            after.rows,
+            after.open,
+            after.too_early,
+            after.too_late,
+            after.implausible
         );
         tracing::info!("ended after {:.1} s", took.as_secs_f64());
     }
@@ -137,12 +144,12 @@ impl Balance {
             ),
             (
                 "flows written to the topic",
-                self.back_filled + c.flows_written,
+                self.in_topic + c.flows_written,
                 self.decoded,
             ),
             (
                 "flows of the job",
-                self.before.all() + self.decoded,
+                self.before + self.decoded,
                 self.after.all(),
             ),
         ];

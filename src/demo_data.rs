@@ -5,14 +5,15 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use flow_ingest::mock::{
     AddressBlock, Device, Generator, MockError, Options, Sent, TopicWriter, UdpExporter, Written,
     encoder,
 };
-use flow_proto::{Dialect, FlowType};
+use flow_proto::{Dialect, FlowType, Framing, messages};
+use flow_state::StateDir;
 use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV, DEMO_OWN_ASNS, Kind, Source, TableSet};
 use flow_topic::{Timestamps, Topic};
 
@@ -85,7 +86,11 @@ pub(crate) fn blocks() -> Result<Vec<AddressBlock>, Failure> {
 }
 
 /// Writes the last hour up to `now_ns` into the topic, or what of it is missing there.
-pub(crate) fn back_fill(topic: &dyn Topic, now_ns: u64) -> Result<Written, Failure> {
+pub(crate) fn back_fill(
+    topic: &dyn Topic,
+    now_ns: u64,
+    stop: &AtomicBool,
+) -> Result<Written, Failure> {
     let from_ns = newest_ns(topic)?.max(now_ns.saturating_sub(HOUR_NS));
     let options = Options {
         seed: now_ns / HOUR_NS,
@@ -96,11 +101,31 @@ pub(crate) fn back_fill(topic: &dyn Topic, now_ns: u64) -> Result<Written, Failu
     };
     let mut generator = Generator::new(options, &blocks()?);
     let mut writer = TopicWriter::open(topic, true, Dialect::default())?;
-    while generator.now_ns() < now_ns {
+    while generator.now_ns() < now_ns && !stop.load(Ordering::Relaxed) {
         let Some(flow) = generator.next() else { break };
         writer.write(&flow, generator.now_ns())?;
     }
     Ok(writer.finish(now_ns)?)
+}
+
+/// Flows in the topic that the state has not read: what an earlier demo left when it was killed.
+pub(crate) fn backlog(topic: &dyn Topic, state: &StateDir) -> Result<u64, Failure> {
+    let cut = state
+        .newest()?
+        .map(|checkpoint| checkpoint.cut)
+        .unwrap_or_default();
+    let mut flows = 0;
+    for partition in 0..topic.partitions()? {
+        let earliest = topic.bounds(partition)?.earliest;
+        let offset = cut.get(&partition).map_or(earliest, |at| at.offset);
+        let mut reader = topic.reader(partition, offset)?;
+        while let Some(record) = reader.peek()? {
+            let all = messages(record.payload, true, Framing::Auto);
+            flows += all.map_or(0, |all| all.count() as u64);
+            reader.advance();
+        }
+    }
+    Ok(flows)
 }
 
 /// Timestamp of the topic's newest record, ns since 1970; 0: it is empty.

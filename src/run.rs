@@ -31,7 +31,9 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let mut registry = telemetry::registry();
     let job_metrics = flow_dataflow::Metrics::register(&mut registry);
     let sink_metrics = flow_sinks::Metrics::register(&mut registry);
-    let topic = flow_topic::url::open(&options.topic, Some(Options::default()))?;
+    // A job that only reads to the end has nothing to wait for in a topic that is not there.
+    let made = (!options.until_end).then(Options::default);
+    let topic = flow_topic::url::open(&options.topic, made)?;
     let tables = Arc::new(load_tables(&options.table)?);
     let state = StateDir::open(&options.state)?;
     let sinks = options

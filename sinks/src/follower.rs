@@ -271,6 +271,9 @@ impl Follower {
     ) -> Result<Applied, SinkError> {
         let rows = SegmentRows::new(&self.state, newest, from, shards);
         let slots = if shards.contains(&0) {
+            if from == 0 {
+                self.tell_what_is_out_of_reach(newest);
+            }
             let now = (self.config.now_secs)();
             slot_rows::changed(newest, from, &rows.groups(), self.config.window_secs, now)
         } else {
@@ -302,6 +305,20 @@ impl Follower {
     }
 
     /// Reads the cursors and compares them with what this job can have written.
+    /// A store that begins on an old state: what it will never hold is said once.
+    fn tell_what_is_out_of_reach(&self, newest: &Checkpoint) {
+        let window_secs = self.config.window_secs;
+        let lost = slot_rows::unreachable(newest, window_secs);
+        if let Some(last) = lost.iter().map(|group| group.slot_secs).max() {
+            tracing::warn!(
+                sink = self.sink.name(),
+                until_secs = last + window_secs,
+                "this store is new, the state is not: slots that had retired before are not in it; for all of the \
+                 topic begin anew with an empty state directory"
+            );
+        }
+    }
+
     fn read_cursors(&mut self) -> Result<(), SinkError> {
         let cursors = self.sink.cursors()?;
         let name = self.sink.name();

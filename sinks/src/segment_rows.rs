@@ -24,6 +24,17 @@ pub(crate) struct SegmentRows<'a> {
     outrun: Cell<bool>,
 }
 
+/// Whether a store at `from` can hold a complete group whole: it was there when the group completed, or the segment
+/// that was written then is still listed. That of a retired group is let go once every store has it: a store that
+/// begins later must not be given the corrections alone.
+pub(crate) fn reaches(checkpoint: &Checkpoint, from: u64, group: &Group) -> bool {
+    checkpoint.complete.get(group).is_some_and(|completed| {
+        let mut segments = checkpoint.segments.iter();
+        from >= *completed
+            || segments.any(|(name, groups)| name.number == *completed && groups.contains(group))
+    })
+}
+
 impl<'a> SegmentRows<'a> {
     pub(crate) fn new(
         state: &'a StateDir,
@@ -37,9 +48,7 @@ impl<'a> SegmentRows<'a> {
             .filter(|(name, _)| name.number > from);
         let wanted = above
             .map(|(name, groups)| {
-                let complete = groups
-                    .iter()
-                    .filter(|g| checkpoint.complete.contains_key(g));
+                let complete = groups.iter().filter(|g| reaches(checkpoint, from, g));
                 (*name, complete.copied().collect::<BTreeSet<Group>>())
             })
             .filter(|(_, groups)| !groups.is_empty())

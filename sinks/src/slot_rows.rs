@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use flow_proto::Rollup;
 use flow_state::{Checkpoint, Group, SlotSecs};
 
+use crate::segment_rows::reaches;
 use crate::{SlotRow, SlotState};
 
 /// Slot of the flows that were refused because their slot is more than a day away from the clock.
@@ -46,6 +47,10 @@ pub(crate) fn changed(
             slot_secs: *slot,
         }));
     }
+    if from == 0 {
+        let lost = unreachable(checkpoint, window_secs);
+        groups.retain(|group| !lost.contains(group));
+    }
     let row = |group: Group| {
         let rollup = Rollup::from_number(group.rollup)?;
         Some(SlotRow {
@@ -61,6 +66,25 @@ pub(crate) fn changed(
         })
     };
     groups.into_iter().filter_map(row).collect()
+}
+
+/// Retired slots with flows that a new store can't be given any more, since every store there was has had them: it
+/// must not say that it has them.
+pub(crate) fn unreachable(checkpoint: &Checkpoint, window_secs: u64) -> BTreeSet<Group> {
+    let with_flows = checkpoint
+        .slots
+        .iter()
+        .filter(|(_, counts)| counts.flows > 0);
+    let groups = with_flows.flat_map(|(slot, _)| {
+        Rollup::ALL.iter().map(|rollup| Group {
+            rollup: *rollup as u16,
+            slot_secs: *slot,
+        })
+    });
+    groups
+        .filter(|group| state(checkpoint, *group, window_secs) == SlotState::Retired)
+        .filter(|group| !reaches(checkpoint, 0, group))
+        .collect()
 }
 
 /// The start of the last retired slot, if any.

@@ -2,8 +2,9 @@
 //!
 //! Keyed by the address a datagram came from and its observation domain, so that no exporter can spoil
 //! another's templates. Everybody can send us UDP: exporters, domains, templates and their fields are bounded.
-//! Law: at a bound the new one is refused and counted; an exporter silent for an hour gives way. Time is the
-//! receive time of the datagrams, never a clock.
+//! Law: at a bound the new one is refused and counted; an exporter silent for an hour gives way, and one of which
+//! nothing was learned much sooner: a header alone takes nobody's place. Time is the receive time of the datagrams,
+//! never a clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use super::{Arrival, Limits};
 
 /// An exporter silent for this long may be forgotten when room is needed.
 const IDLE_NS: u64 = 3_600_000_000_000;
+/// One of which nothing was learned (no template, no rate) may be forgotten after this long.
+const EMPTY_IDLE_NS: u64 = 10_000_000_000;
 /// How often room is looked for at most.
 const SWEEP_EVERY_NS: u64 = 10_000_000_000;
 /// What a domain costs to keep, templates and rates aside, in entries.
@@ -39,6 +42,7 @@ pub(crate) enum DomainKey {
 /// What is known of one observation domain.
 #[derive(Debug, Default)]
 pub(crate) struct Domain {
+    last_seen_ns: u64,
     pub(crate) sequence: Sequence,
     pub(crate) templates: BTreeMap<u16, Arc<Template>>,
     pub(crate) rates: Rates,
@@ -47,6 +51,11 @@ pub(crate) struct Domain {
 }
 
 impl Domain {
+    /// Nothing was learned of it that a later datagram would miss, but where its sequence stands.
+    fn is_empty(&self) -> bool {
+        self.templates.is_empty() && self.rates.entries() == 0 && self.started_ms == 0
+    }
+
     fn entries(&self) -> usize {
         let templates: usize = self
             .templates
@@ -64,6 +73,24 @@ struct Exporter {
     domains: BTreeMap<DomainKey, Domain>,
     /// The rate that all its domains agree on; 0: none.
     rate: u64,
+}
+
+impl Exporter {
+    /// When it may be forgotten, should room be needed.
+    fn stays_until_ns(&self) -> u64 {
+        let empty = self.domains.values().all(Domain::is_empty);
+        self.last_seen_ns
+            .saturating_add(if empty { EMPTY_IDLE_NS } else { IDLE_NS })
+    }
+
+    /// Forgets the domain that is empty and has been silent for the longest time. False: none is empty.
+    fn give_way(&mut self) -> bool {
+        let empty = self.domains.iter().filter(|(_, domain)| domain.is_empty());
+        let oldest = empty
+            .min_by_key(|(_, domain)| domain.last_seen_ns)
+            .map(|(key, _)| *key);
+        oldest.is_some_and(|key| self.domains.remove(&key).is_some())
+    }
 }
 
 /// A datagram's observation domain, and what it shares with others.
@@ -104,12 +131,13 @@ impl Exporters {
         let known = self.known.get(&arrival.source);
         if known.is_none_or(|exporter| !exporter.domains.contains_key(&key)) {
             self.make_room(arrival);
-            let domains = self
-                .known
-                .get(&arrival.source)
-                .map(|exporter| exporter.domains.len());
-            let full = match domains {
-                Some(domains) => domains >= self.limits.domains,
+            let full = match self.known.get_mut(&arrival.source) {
+                Some(exporter) if exporter.domains.len() >= self.limits.domains => {
+                    let gone = exporter.give_way();
+                    self.held -= if gone { DOMAIN_ENTRIES } else { 0 };
+                    !gone
+                }
+                Some(_) => false,
                 None => self.known.len() >= self.limits.exporters,
             };
             if full || self.held + DOMAIN_ENTRIES > self.limits.entries {
@@ -121,6 +149,7 @@ impl Exporters {
         exporter.last_seen_ns = exporter.last_seen_ns.max(arrival.received_ns);
         let exporter_rate = exporter.rate;
         let domain = exporter.domains.entry(key).or_default();
+        domain.last_seen_ns = domain.last_seen_ns.max(arrival.received_ns);
         Some(Found {
             domain,
             exporter_rate,
@@ -160,7 +189,7 @@ impl Exporters {
         }
         self.swept_ns = now_ns;
         self.known
-            .retain(|_, exporter| exporter.last_seen_ns.saturating_add(IDLE_NS) > now_ns);
+            .retain(|_, exporter| exporter.stays_until_ns() > now_ns);
         let domains = self
             .known
             .values()
@@ -181,6 +210,17 @@ mod tests {
         }
     }
 
+    /// Comes to `exporters`, and teaches the domain something if `learns`.
+    fn comes(exporters: &mut Exporters, arrival: &Arrival<'_>, domain: u32, learns: bool) -> bool {
+        let Some(found) = exporters.find(arrival, DomainKey::Ipfix(domain)) else {
+            return false;
+        };
+        if learns {
+            found.domain.started_ms = 1;
+        }
+        true
+    }
+
     #[test]
     fn a_full_house_refuses_until_somebody_has_been_silent_for_an_hour() {
         let limits = Limits {
@@ -190,9 +230,7 @@ mod tests {
         };
         let mut exporters = Exporters::new(limits);
         let mut room = |source, domain, received_ns| {
-            exporters
-                .find(&arrival(source, received_ns), DomainKey::Ipfix(domain))
-                .is_some()
+            comes(&mut exporters, &arrival(source, received_ns), domain, true)
         };
         let start_ns = SWEEP_EVERY_NS;
         assert!(room(1, 1, start_ns));
@@ -205,6 +243,44 @@ mod tests {
         assert!(room(2, 1, later_ns));
         assert_eq!(exporters.len(), 2);
         assert_eq!(exporters.held, 2 * DOMAIN_ENTRIES);
+    }
+
+    #[test]
+    fn headers_alone_take_nobodys_place() {
+        let limits = Limits {
+            exporters: 2,
+            domains: 2,
+            ..Limits::default()
+        };
+        let mut exporters = Exporters::new(limits);
+        assert!(comes(&mut exporters, &arrival(1, 1), 7, true));
+        for domain in 100..200 {
+            assert!(comes(
+                &mut exporters,
+                &arrival(1, u64::from(domain)),
+                domain,
+                false
+            ));
+        }
+        assert!(
+            comes(&mut exporters, &arrival(1, 300), 8, true),
+            "a real one finds room"
+        );
+        assert!(
+            !comes(&mut exporters, &arrival(1, 301), 9, false),
+            "both are real now"
+        );
+        assert!(comes(&mut exporters, &arrival(2, 302), 1, false));
+        assert!(
+            !comes(&mut exporters, &arrival(3, 303), 1, true),
+            "a full house"
+        );
+        let later_ns = SWEEP_EVERY_NS + EMPTY_IDLE_NS;
+        assert!(
+            comes(&mut exporters, &arrival(3, later_ns), 1, true),
+            "the empty one gave way"
+        );
+        assert_eq!(exporters.held, 3 * DOMAIN_ENTRIES);
     }
 
     #[test]
