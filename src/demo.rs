@@ -97,6 +97,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     });
     let shown = Arc::downgrade(&demo);
     let (status_database, status_url) = (database.clone(), url.clone());
+    let watched = sink_metrics.clone();
     let page = Page {
         registry: Arc::new(registry),
         status: Arc::new(move || {
@@ -110,7 +111,8 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     };
     let server = http::serve(options.http, Port::NextFree, page)?;
     greet(&database, server.address, now_ns, filled.flows);
-    watch(&demo, &stop, options.run_for, &database)?;
+    let rows_written = || watched.rows_written(&url);
+    watch(&demo, &stop, (options.run_for, &database, &rows_written))?;
     drop(server);
     let demo = Arc::into_inner(demo)
         .ok_or_else(|| Failure::new(Exit::Bug, "something still looks at the demo"))?;
@@ -151,8 +153,7 @@ fn greet(database: &Path, page: std::net::SocketAddr, now_ns: u64, filled: u64) 
 fn watch(
     demo: &Demo,
     stop: &AtomicBool,
-    run_for: Option<Duration>,
-    database: &Path,
+    (run_for, database, rows_written): (Option<Duration>, &Path, &dyn Fn() -> u64),
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let mut line = LiveLine::new();
@@ -179,20 +180,24 @@ fn watch(
             );
             line.say(&text);
         }
-        line.show(|| live(rate, &demo.running.status.look(), &demo.collector.totals()));
+        line.show(|| {
+            let look = demo.running.status.look();
+            live(rate, &look, &demo.collector.totals(), rows_written())
+        });
     }
     line.end("ending: exporters stop, the collector and the job drain");
     Ok(())
 }
 
-fn live(rate: u64, look: &Snapshot, totals: &Totals) -> String {
+fn live(rate: u64, look: &Snapshot, totals: &Totals, rows: u64) -> String {
     let watermark = look
         .watermark_ns
         .and_then(|ns| u64::try_from(ns / 1_000_000_000).ok())
         .map_or_else(|| "-".to_owned(), progress::time);
     let drops = totals.kernel_drops + totals.queue_drops + totals.topic_drops;
     format!(
-        "{rate} flows/s live, watermark {watermark}, open keys {}, checkpoint {}, drops {drops}, missing by sequence {}",
+        "{rate} flows/s live, watermark {watermark}, rows written {rows}, open keys {}, checkpoint {}, drops {drops}, \
+         missing by sequence {}",
         look.open_keys, look.checkpoint, totals.sequence_missing
     )
 }
