@@ -238,6 +238,19 @@ impl World {
             want.len(),
             "the database has rows that the oracle lacks"
         );
+        if let Some((_, slot, _)) = want.keys().next().copied() {
+            let mut first: Vec<_> = want
+                .iter()
+                .filter(|(key, _)| key.0 == 0 && key.1 == slot)
+                .collect();
+            first.sort_by_key(|(_, sums)| std::cmp::Reverse(sums[3]));
+            for (key, sums) in first.into_iter().take(3) {
+                println!(
+                    "slot {slot}, {:?}: oracle {sums:?}, database {:?}",
+                    key.2, got[key]
+                );
+            }
+        }
         let total = expected.total();
         Compared {
             rows: got.len(),
