@@ -31,6 +31,8 @@ pub(crate) struct Compared {
     pub(crate) flows: u64,
     pub(crate) refused: u64,
     pub(crate) slots: usize,
+    /// Three rows of the first slot, the oracle's beside the database's.
+    pub(crate) beside: String,
 }
 
 impl fmt::Display for Compared {
@@ -40,10 +42,11 @@ impl fmt::Display for Compared {
             flows,
             refused,
             slots,
+            beside,
         } = self;
         write!(
             f,
-            "{rows} rows of {flows} flows in {slots} slots equal the oracle's, {refused} flows refused"
+            "{rows} rows of {flows} flows in {slots} slots equal the oracle's, {refused} flows refused{beside}"
         )
     }
 }
@@ -238,17 +241,14 @@ impl World {
             want.len(),
             "the database has rows that the oracle lacks"
         );
+        let mut beside = String::new();
         if let Some((_, slot, _)) = want.keys().next().copied() {
-            let mut first: Vec<_> = want
-                .iter()
-                .filter(|(key, _)| key.0 == 0 && key.1 == slot)
-                .collect();
+            let of_slot = want.iter().filter(|(key, _)| key.0 == 0 && key.1 == slot);
+            let mut first: Vec<_> = of_slot.collect();
             first.sort_by_key(|(_, sums)| std::cmp::Reverse(sums[3]));
             for (key, sums) in first.into_iter().take(3) {
-                println!(
-                    "slot {slot}, {:?}: oracle {sums:?}, database {:?}",
-                    key.2, got[key]
-                );
+                let (key, found) = (key.2, got[key]);
+                beside += &format!("\n  slot {slot}, {key:?}: oracle {sums:?}, database {found:?}");
             }
         }
         let total = expected.total();
@@ -257,6 +257,7 @@ impl World {
             flows: total.flows,
             refused: total.too_early + total.too_late + total.implausible,
             slots: slots.len(),
+            beside,
         }
     }
 }
