@@ -111,3 +111,69 @@ fn state(checkpoint: &Checkpoint, group: Group, window_secs: u64) -> SlotState {
         SlotState::Open
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use flow_state::{SegmentName, SlotCounts, Timeline};
+
+    use super::*;
+
+    /// Slots 0.. of 300 s from 300 on, all retired; of the first only a correction is still listed.
+    fn checkpoint() -> Checkpoint {
+        let group = |slot_secs| Group {
+            rollup: 0,
+            slot_secs,
+        };
+        let segment = |number| SegmentName {
+            number,
+            attempt: 1,
+            process: 0,
+        };
+        let counts = |flows| SlotCounts {
+            flows,
+            changed: 4,
+            ..SlotCounts::default()
+        };
+        Checkpoint {
+            number: 5,
+            attempt: 1,
+            job: "test".to_owned(),
+            config: BTreeMap::new(),
+            cut: BTreeMap::new(),
+            watermark_ns: 0,
+            timeline: Timeline {
+                retired_secs: 1_200,
+                ..Timeline::default()
+            },
+            complete: BTreeMap::from([(group(300), 2), (group(600), 3)]),
+            slots: BTreeMap::from([(300, counts(9)), (600, counts(9)), (900, counts(0))]),
+            partial: Vec::new(),
+            segments: BTreeMap::from([
+                (segment(3), vec![group(600)]),
+                (segment(4), vec![group(300)]),
+            ]),
+        }
+    }
+
+    fn slots(from: u64) -> Vec<SlotSecs> {
+        let rows = changed(&checkpoint(), from, &BTreeSet::new(), 300, 0);
+        let of_base = rows.iter().filter(|row| row.rollup == Rollup::As);
+        of_base.map(|row| row.slot_secs).collect()
+    }
+
+    #[test]
+    fn a_new_store_does_not_claim_what_it_cannot_have() {
+        assert_eq!(
+            slots(0),
+            [600, 900],
+            "of slot 300 only a correction is left"
+        );
+        assert_eq!(
+            slots(2),
+            [300, 600, 900],
+            "a store that was there has the rest"
+        );
+    }
+}
