@@ -309,7 +309,7 @@ impl Follower {
     fn tell_what_is_out_of_reach(&self, newest: &Checkpoint) {
         let window_secs = self.config.window_secs;
         let lost = slot_rows::unreachable(newest, window_secs);
-        if let Some(last) = lost.iter().map(|group| group.slot_secs).max() {
+        if let Some(last) = lost.last() {
             tracing::warn!(
                 sink = self.sink.name(),
                 until_secs = last + window_secs,

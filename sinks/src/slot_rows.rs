@@ -49,7 +49,7 @@ pub(crate) fn changed(
     }
     if from == 0 {
         let lost = unreachable(checkpoint, window_secs);
-        groups.retain(|group| !lost.contains(group));
+        groups.retain(|group| !lost.contains(&group.slot_secs));
     }
     let row = |group: Group| {
         let rollup = Rollup::from_number(group.rollup)?;
@@ -69,21 +69,20 @@ pub(crate) fn changed(
 }
 
 /// Retired slots with flows that a new store can't be given any more, since every store there was has had them: it
-/// must not say that it has them.
-pub(crate) fn unreachable(checkpoint: &Checkpoint, window_secs: u64) -> BTreeSet<Group> {
+/// must not say that it has them. The base rollup decides, since every flow that counts is in it.
+pub(crate) fn unreachable(checkpoint: &Checkpoint, window_secs: u64) -> BTreeSet<SlotSecs> {
     let with_flows = checkpoint
         .slots
         .iter()
         .filter(|(_, counts)| counts.flows > 0);
-    let groups = with_flows.flat_map(|(slot, _)| {
-        Rollup::ALL.iter().map(|rollup| Group {
-            rollup: *rollup as u16,
-            slot_secs: *slot,
-        })
+    let groups = with_flows.map(|(slot, _)| Group {
+        rollup: Rollup::As as u16,
+        slot_secs: *slot,
     });
     groups
         .filter(|group| state(checkpoint, *group, window_secs) == SlotState::Retired)
         .filter(|group| !reaches(checkpoint, 0, group))
+        .map(|group| group.slot_secs)
         .collect()
 }
 
