@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use flow_state::{Checkpoint, Position, Timeline};
+use flow_state::{Position, Timeline};
 
 use super::*;
+use crate::restore::genesis;
 use crate::tick::{Cut, Tally};
 
 const BEGIN: i64 = 1_700_000_100;
@@ -17,22 +18,6 @@ fn position(offset: u64, clock_secs: i64) -> Position {
     }
 }
 
-fn empty() -> Checkpoint {
-    Checkpoint {
-        number: 0,
-        attempt: 0,
-        job: "test".to_owned(),
-        config: BTreeMap::new(),
-        cut: BTreeMap::new(),
-        watermark_ns: i64::MIN,
-        timeline: Timeline::default(),
-        complete: BTreeMap::new(),
-        slots: BTreeMap::new(),
-        partial: Vec::new(),
-        segments: BTreeMap::new(),
-    }
-}
-
 /// A driver over two partitions that nothing was read of.
 fn driver(config: JobConfig) -> Driver {
     let unread = Position {
@@ -41,7 +26,12 @@ fn driver(config: JobConfig) -> Driver {
         last_record: None,
     };
     let positions = BTreeMap::from([(0, unread), (1, unread)]);
-    let ledger = Ledger::new(&empty(), positions, Timeline::default(), 300);
+    let ledger = Ledger::new(
+        &genesis(&config, "test"),
+        positions,
+        Timeline::default(),
+        300,
+    );
     Driver::new(config, ledger, 1, 0)
 }
 

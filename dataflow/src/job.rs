@@ -267,7 +267,7 @@ fn build(worker: &mut Worker, source_part: Source, windows_part: Windows, ears: 
         );
         let heard = Rc::clone(&ears.heard);
         let seen = Cell::new(0);
-        // Every worker needs the frontier, only worker 0 the counts: told apart by a broadcast-free pair of sinks.
+        // The counts go to worker 0; the frontier is needed by every worker, for its own source.
         closed.clone().sink(
             Exchange::new(|_: &Closed| 0),
             "closed",

@@ -88,7 +88,8 @@ pub(crate) fn start(
     })
 }
 
-fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
+/// What a job begins with: an empty checkpoint numbered 0, never written.
+pub(crate) fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
     Checkpoint {
         number: 0,
         attempt: 0,

@@ -8,7 +8,7 @@
 use crate::decode::check_skipped;
 use crate::dialect::Times;
 use crate::value::Addr;
-use crate::wire::{Cursor, DecodeError, WireType};
+use crate::wire::{Cursor, DecodeError, WireType, low};
 
 /// The part of a flow that the job works on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,12 +208,6 @@ fn tag_of(number: u32, kind: WireType) -> usize {
         WireType::Fixed32 => 5,
     };
     usize::try_from(number).map_or(TAGS, |number| number << 3 | kind)
-}
-
-/// As protobuf does with a value above the field's 32 bits: the low ones count.
-#[inline]
-fn low(value: u64) -> u32 {
-    (value & 0xffff_ffff).try_into().unwrap_or(0)
 }
 
 /// An address of another length is no address: the flow still counts.

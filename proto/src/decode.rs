@@ -5,7 +5,7 @@
 use crate::Flow;
 use crate::dialect::Times;
 use crate::value::{Addr, FlowType, List, Mac};
-use crate::wire::{Cursor, DecodeError, WireType};
+use crate::wire::{Cursor, DecodeError, WireType, low};
 
 /// A kind of field as it stands on the wire.
 trait Kind: Sized {
@@ -19,11 +19,6 @@ fn varint(kind: WireType, cursor: &mut Cursor<'_>) -> Result<u64, DecodeError> {
     } else {
         Err(DecodeError::WireType)
     }
-}
-
-/// As protobuf does with a value above the field's 32 bits: the low ones count.
-fn low(value: u64) -> u32 {
-    u32::try_from(value & 0xffff_ffff).unwrap_or(0)
 }
 
 impl Kind for u32 {

@@ -20,9 +20,6 @@ pub enum DecodeError {
     /// Groups nested deeper than any message of ours.
     #[error("groups are nested too deeply")]
     Nesting,
-    /// An address of neither 4 nor 16 bytes.
-    #[error("an address is neither 4 nor 16 bytes long")]
-    Address,
 }
 
 /// Bytes that are read from the front.
@@ -178,6 +175,12 @@ fn sevens(word: u64) -> u64 {
     let pairs = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
     let fours = pairs & 0x0000_3fff_0000_3fff | (pairs & 0x3fff_0000_3fff_0000) >> 2;
     fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
+}
+
+/// As protobuf does with a value above the field's 32 bits: the low ones count.
+#[inline]
+pub(crate) fn low(value: u64) -> u32 {
+    u32::try_from(value & 0xffff_ffff).unwrap_or(0)
 }
 
 /// Appends a varint.
