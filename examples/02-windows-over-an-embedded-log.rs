@@ -43,7 +43,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         now_secs: Arc::new(|| START_SECS),
     };
     let shared = (Arc::clone(&acks), 0);
-    let sink = flow_sinks::open("stdout:")?;
+    let store = flow_sinks::open("stdout:")?;
+    let sink = store.rollups.ok_or("stdout: takes rollups")?;
     let follower = Follower::new(
         sink,
         state.clone(),

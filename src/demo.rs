@@ -51,7 +51,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     let database = directory.join("flows.sqlite");
     let state = StateDir::open(&directory.join("state"))?;
     let url = format!("sqlite://{}", database.display());
-    let sink = flow_sinks::open(&url)?;
+    let store = flow_sinks::open(&url)?;
     let before = decoded_before(&state, &database)?;
     let job_metrics = flow_dataflow::Metrics::register(&mut registry);
     let sink_metrics = flow_sinks::Metrics::register(&mut registry);
@@ -81,7 +81,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
         topic: Arc::clone(&topic),
         tables: Arc::new(demo_data::tables()?),
         state,
-        sinks: vec![sink],
+        stores: vec![store],
         job_metrics: job_metrics.clone(),
         sink_metrics: sink_metrics.clone(),
         clock: clock::system(),

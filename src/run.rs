@@ -36,18 +36,22 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let topic = flow_topic::url::open(&options.topic, made)?;
     let tables = Arc::new(load_tables(&options.table)?);
     let state = StateDir::open(&options.state)?;
-    let sinks = options
+    let stores = options
         .sink
         .iter()
         .map(|url| flow_sinks::open(url))
         .collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<String> = sinks.iter().map(|sink| sink.name().to_owned()).collect();
+    let names: Vec<String> = stores
+        .iter()
+        .filter_map(|store| store.rollups.as_ref())
+        .map(|sink| sink.name().to_owned())
+        .collect();
     let running = Running::start(Parts {
         config: config(options),
         topic,
         tables,
         state,
-        sinks,
+        stores,
         job_metrics: job_metrics.clone(),
         sink_metrics: sink_metrics.clone(),
         clock: clock::system(),

@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use flow_dataflow::{Clock, Job, JobConfig, JobError, Snapshot, Status, key};
-use flow_sinks::{Backoff, Follower, FollowerConfig, Sink, SinkError};
+use flow_sinks::{Backoff, Follower, FollowerConfig, SinkError, Store};
 use flow_state::{Acks, Published, StateDir};
 use flow_tables::TableSet;
 use flow_topic::Topic;
@@ -24,7 +24,7 @@ pub(crate) struct Parts {
     pub(crate) topic: Arc<dyn Topic>,
     pub(crate) tables: Arc<TableSet>,
     pub(crate) state: StateDir,
-    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) stores: Vec<Store>,
     pub(crate) job_metrics: flow_dataflow::Metrics,
     pub(crate) sink_metrics: flow_sinks::Metrics,
     pub(crate) clock: Clock,
@@ -51,7 +51,8 @@ impl Running {
         let base = newest.as_ref().map_or(0, |checkpoint| checkpoint.number);
         let id = newest.map_or_else(|| format!("{:016x}", random()), |checkpoint| checkpoint.job);
         let published = Published::new();
-        let acks = Acks::new(parts.sinks.len());
+        let sinks: Vec<_> = parts.stores.into_iter().filter_map(|s| s.rollups).collect();
+        let acks = Acks::new(sinks.len());
         let status = Arc::new(Status::default());
         let stop = Arc::new(AtomicBool::new(false));
         let now = Arc::clone(&parts.clock);
@@ -66,7 +67,7 @@ impl Running {
             now_secs: Arc::new(move || now() / 1_000_000_000),
         };
         let mut followers = Vec::new();
-        for (number, sink) in parts.sinks.into_iter().enumerate() {
+        for (number, sink) in sinks.into_iter().enumerate() {
             let mut follower = Follower::new(
                 sink,
                 parts.state.clone(),

@@ -5,6 +5,7 @@
 //! in this order: implausible, too early, too late.
 
 use flow_proto::FlowCore;
+pub use flow_proto::Verdict;
 use flow_state::SlotSecs;
 
 use crate::config::{RowConfig, SECOND_NS, SlotTime};
@@ -17,19 +18,6 @@ pub const PLAUSIBLE_MAX: u128 = 1 << 50;
 pub const ELSEWHERE_SECS: u64 = 24 * 3600;
 /// The slot under which `elsewhere` is counted.
 pub const ELSEWHERE: SlotSecs = 0;
-
-/// What becomes of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It counts.
-    Counts,
-    /// Its slot starts after clock + earliness.
-    TooEarly,
-    /// Its slot is over.
-    TooLate,
-    /// Its counters can't be true.
-    Implausible,
-}
 
 /// The receive time if it is within ten minutes of the topic's timestamp, else (or if absent) that timestamp.
 /// The second value says whether it was replaced.

@@ -6,6 +6,7 @@ mod core;
 mod decode;
 mod dialect;
 mod encode;
+mod enriched;
 pub mod fields;
 mod flow;
 mod framing;
@@ -17,6 +18,7 @@ mod wire;
 
 pub use crate::core::FlowCore;
 pub use dialect::Dialect;
+pub use enriched::{Coordinate, EnrichedFlow, Verdict};
 pub use flow::Flow;
 pub use framing::{Framing, FramingError, Messages, PACK_HEADER, PackBuilder, messages};
 pub use row::{Rollup, RowRecord, Sums, country_code, country_number};

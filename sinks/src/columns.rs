@@ -3,7 +3,7 @@
 //! Law: a table's columns, their order and their meaning are the same in all stores, and `rollup_values` and
 //! `slot_values` give one value for each of them.
 
-use flow_proto::{Rollup, Sums, country_code};
+use flow_proto::{Addr, Rollup, Sums, country_code};
 
 use crate::{Row, SlotRow};
 
@@ -29,6 +29,12 @@ pub enum Kind {
     Boolean,
     /// A JSON list of numbers.
     NumberList,
+    /// Nanoseconds since 1970, UTC. What a store's calendar does not reach stands at its last moment.
+    Nanoseconds,
+    /// An IP address; a store that has a type for it unwraps IPv4.
+    Address,
+    /// A number as sent, up to 2^64 - 1: a store whose numbers end below keeps its largest in place of larger ones.
+    Counter,
 }
 
 /// One column.
@@ -68,12 +74,14 @@ impl Table {
 /// One value of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// `Seconds`, `U32` or `U64`.
+    /// `Seconds`, `Nanoseconds`, `U32`, `U64` or `Counter`.
     Number(u64),
     /// `Country`, `Text` or `NumberList`.
     Text(String),
     /// `Boolean`.
     Boolean(bool),
+    /// `Address`.
+    Address(Addr),
     /// Absent.
     Null,
 }

@@ -2,7 +2,7 @@
 //!
 //! One trait for all stores, one follower that feeds it, one definition of the columns. Law 6: nothing that is not
 //! in a checkpoint reaches a store; rows are absolute totals with revisions, never increments.
-//! Room law: knows `flow-proto` and `flow-state`; never timely, never a topic.
+//! Room law: knows `flow-proto` and `flow-state`, and in `kafka/` the topic it writes; never timely.
 
 #![cfg_attr(
     not(test),
@@ -14,6 +14,10 @@ mod delta;
 mod error;
 mod follower;
 mod metrics;
+pub mod options;
+mod raw;
+pub mod raw_columns;
+mod schema;
 mod segment_rows;
 mod slot_rows;
 pub mod sqlite;
@@ -24,7 +28,9 @@ pub use delta::{Applied, Cursors, Delta, Row, Rows, SlotRow, SlotState};
 pub use error::{SinkError, SinkErrorKind};
 pub use follower::{Backoff, Follower, FollowerConfig, Step};
 pub use metrics::Metrics;
-pub use url::open;
+pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
+pub use schema::Schema;
+pub use url::{Store, open, schema};
 
 /// A store that can follow.
 ///

@@ -10,7 +10,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flow_sinks::sqlite::{Sqlite, SqliteOptions};
+use flow_sinks::options::StoreOptions;
+use flow_sinks::sqlite::Sqlite;
 use flow_sinks::{Applied, Cursors, Delta, Follower, Sink, SinkError, Step};
 use flow_state::{Acks, Published};
 use support::Chance;
@@ -113,7 +114,7 @@ impl Run {
 
     /// A new follower of store `n`; with `published`, a zombie that hears nothing new.
     fn follower(&mut self, n: usize, published: Option<Arc<Published>>) -> Follower {
-        let inner = Sqlite::open(&self.paths[n], SqliteOptions::default()).unwrap();
+        let inner = Sqlite::open(&self.paths[n], StoreOptions::default()).unwrap();
         let chance = Chance(self.chance.below(1 << 30));
         let sink = Box::new(Chaos {
             inner,

@@ -10,7 +10,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use flow_proto::{Rollup, RowRecord, Sums};
-use flow_sinks::sqlite::{Sqlite, SqliteOptions};
+use flow_sinks::options::StoreOptions;
+use flow_sinks::sqlite::Sqlite;
 use flow_sinks::{Applied, Delta, Follower, Row, Rows, Sink, SinkError, SinkErrorKind, Step};
 use flow_state::Acks;
 use rusqlite::Connection;
@@ -67,7 +68,7 @@ fn delta<'a>(from: u64, to: u64, rows: &'a Given) -> Delta<'a> {
 }
 
 fn open(path: &Path) -> Result<Sqlite, SinkError> {
-    Sqlite::open(path, SqliteOptions::default())
+    Sqlite::open(path, StoreOptions::default())
 }
 
 fn refused(path: &Path, kind: SinkErrorKind, words: &str) {
@@ -235,8 +236,9 @@ fn retention_is_measured_from_the_watermark() {
     let path = folder.path().join("f.db");
     let mut sink = Sqlite::open(
         &path,
-        SqliteOptions {
+        StoreOptions {
             retention_secs: Some(1000),
+            ..StoreOptions::default()
         },
     )
     .unwrap();

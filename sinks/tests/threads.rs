@@ -202,9 +202,14 @@ fn a_store_of_another_job_or_of_a_later_state_is_refused() {
     let mut chance = Chance(3);
     (0..3).for_each(|_| job.checkpoint(&mut chance));
     job.published.close();
-    follower(&job, flow_sinks::open(&url).unwrap(), 0, job.config())
-        .run()
-        .unwrap();
+    follower(
+        &job,
+        flow_sinks::open(&url).unwrap().rollups.unwrap(),
+        0,
+        job.config(),
+    )
+    .run()
+    .unwrap();
     assert_eq!(job.acks.of(0), 3);
 
     let copies = [
@@ -224,9 +229,14 @@ fn a_store_of_another_job_or_of_a_later_state_is_refused() {
         ),
     ];
     for (config, words) in copies {
-        let error = follower(&job, flow_sinks::open(&url).unwrap(), 0, config)
-            .admit()
-            .unwrap_err();
+        let error = follower(
+            &job,
+            flow_sinks::open(&url).unwrap().rollups.unwrap(),
+            0,
+            config,
+        )
+        .admit()
+        .unwrap_err();
         let line = error.to_string();
         assert_eq!(error.kind, SinkErrorKind::Refused);
         assert!(
@@ -234,9 +244,14 @@ fn a_store_of_another_job_or_of_a_later_state_is_refused() {
             "{line}"
         );
     }
-    follower(&job, flow_sinks::open(&url).unwrap(), 0, job.config())
-        .admit()
-        .unwrap();
+    follower(
+        &job,
+        flow_sinks::open(&url).unwrap().rollups.unwrap(),
+        0,
+        job.config(),
+    )
+    .admit()
+    .unwrap();
 }
 
 #[test]

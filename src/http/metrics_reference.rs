@@ -65,7 +65,7 @@ fn scrape() -> String {
     };
     // Only to have the labels of a sink.
     let _ = Follower::new(
-        flow_sinks::open("stdout:").unwrap(),
+        flow_sinks::open("stdout:").unwrap().rollups.unwrap(),
         StateDir::open(&directory.path().join("state")).unwrap(),
         Published::new(),
         (Acks::new(1), 0),

@@ -94,7 +94,7 @@ const ROOMS: [Room; 7] = [
     Room {
         tag: "sinks-graph",
         package: "flow-sinks",
-        may_use: &["flow-proto", "flow-state"],
+        may_use: &["flow-proto", "flow-state", "flow-topic"],
         unreachable: &["timely", "differential-dataflow", "axum"],
     },
 ];

@@ -13,18 +13,48 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use crate::{Applied, Cursors, Delta, Sink, SinkError, SinkErrorKind};
+use crate::options::{self, StoreOptions};
+use crate::{Applied, Cursors, Delta, Schema, Sink, SinkError, SinkErrorKind, Store};
 
 /// How long a write waits for another process's lock before the follower is told to try again.
 const BUSY: Duration = Duration::from_secs(1);
 /// The write-ahead log is cut back to this size after a large delta. Bytes.
 const WAL_LIMIT_BYTES: i64 = 64 << 20;
 
-/// What can be chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SqliteOptions {
-    /// Slots that start further than this below the watermark are deleted. Seconds; `None`: kept for ever.
-    pub retention_secs: Option<u64>,
+/// Opens the store of a `sqlite:///FILE?…` URL.
+///
+/// # Errors
+/// As `Sqlite::open`; `Refused` for a URL that cannot be.
+pub fn open(url: &str) -> Result<Store, SinkError> {
+    let (path, options) = parse(url)?;
+    Ok(Store {
+        rollups: Some(Box::new(Sqlite::open(path, options)?)),
+        raw: None,
+    })
+}
+
+/// The schema of a `sqlite:///FILE` URL.
+///
+/// # Errors
+/// As `Sqlite::open`.
+pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
+    let (path, _) = parse(url)?;
+    Ok(Box::new(schema::SqliteSchema::open(path)?))
+}
+
+/// The file and the options of a URL.
+fn parse(url: &str) -> Result<(&Path, StoreOptions), SinkError> {
+    let rest = url.strip_prefix("sqlite:").unwrap_or(url);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() {
+        return Err(SinkError::refused(format!(
+            "sink {url}: no file named; write sqlite:///path/to/file"
+        )));
+    }
+    let (taken, rest) = options::take(query, url)?;
+    options::nothing_left(&rest, url, &[])?;
+    Ok((Path::new(path), taken))
 }
 
 /// A database file that this process writes. Others may read it at any time (write-ahead log).
@@ -32,7 +62,7 @@ pub struct SqliteOptions {
 pub struct Sqlite {
     connection: Connection,
     name: String,
-    options: SqliteOptions,
+    options: StoreOptions,
 }
 
 impl Sqlite {
@@ -41,7 +71,7 @@ impl Sqlite {
     /// # Errors
     /// `Refused` if it is no database or has another schema, `Retry` if it is locked, `Fatal` if it cannot be opened
     /// or written.
-    pub fn open(path: &Path, options: SqliteOptions) -> Result<Sqlite, SinkError> {
+    pub fn open(path: &Path, options: StoreOptions) -> Result<Sqlite, SinkError> {
         let name = format!("sqlite://{}", path.display());
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE

@@ -4,11 +4,13 @@
 //! each table with times as text in UTC. Law: an empty database gets the schema, one that differs is refused
 //! and left alone.
 
+use std::path::Path;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::explain;
-use crate::SinkError;
 use crate::columns::{self, Column, Kind, Table};
+use crate::{Schema, SinkError};
 
 /// Version of this schema (`PRAGMA user_version`).
 const VERSION: u32 = 1;
@@ -64,6 +66,47 @@ pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkE
         }
     }
     Ok(())
+}
+
+/// The schema, for people.
+pub(super) struct SqliteSchema {
+    connection: Connection,
+    name: String,
+}
+
+impl SqliteSchema {
+    /// Opens the file, and makes an empty one if there is none.
+    pub(super) fn open(path: &Path) -> Result<SqliteSchema, SinkError> {
+        let name = format!("sqlite://{}", path.display());
+        let connection = Connection::open(path).map_err(explain(&name, true))?;
+        Ok(SqliteSchema { connection, name })
+    }
+}
+
+impl Schema for SqliteSchema {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn print(&self) -> Vec<String> {
+        statements()
+    }
+
+    fn apply(&mut self, _extend: bool) -> Result<Vec<String>, SinkError> {
+        let before = self.diff()?;
+        apply(&mut self.connection, &self.name)?;
+        Ok(before)
+    }
+
+    fn diff(&mut self) -> Result<Vec<String>, SinkError> {
+        let sql = explain(&self.name, true);
+        let mut differences = Vec::new();
+        for table in columns::tables() {
+            let found = found_columns(&self.connection, &table).map_err(&sql)?;
+            differences.extend(difference(&table, &found));
+        }
+        Ok(differences)
+    }
 }
 
 /// A column as SQLite reports it.
@@ -138,8 +181,13 @@ fn difference(table: &Table, found: &[Found]) -> Option<String> {
 
 fn declared(column: &Column) -> String {
     let kind = match column.kind {
-        Kind::Seconds | Kind::U32 | Kind::U64 | Kind::Boolean => "INTEGER",
-        Kind::Country | Kind::Text | Kind::NumberList => "TEXT",
+        Kind::Seconds
+        | Kind::Nanoseconds
+        | Kind::U32
+        | Kind::U64
+        | Kind::Counter
+        | Kind::Boolean => "INTEGER",
+        Kind::Country | Kind::Text | Kind::NumberList | Kind::Address => "TEXT",
     };
     if column.nullable {
         kind.into()

@@ -138,6 +138,7 @@ impl Writer<'_> {
                     statement.raw_bind_parameter(n + 1, number)
                 }
                 Value::Text(text) => statement.raw_bind_parameter(n + 1, text),
+                Value::Address(address) => statement.raw_bind_parameter(n + 1, address.to_string()),
                 Value::Boolean(yes) => statement.raw_bind_parameter(n + 1, yes),
                 Value::Null => statement.raw_bind_parameter(n + 1, rusqlite::types::Null),
             };

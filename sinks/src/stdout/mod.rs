@@ -92,6 +92,7 @@ fn print(out: impl Write, table: &Table, row: &Row<'_>) -> Result<(), serde_json
                 (Kind::Seconds, Value::Number(secs)) => rfc3339(secs),
                 (_, Value::Number(number)) => number.into(),
                 (_, Value::Text(text)) => text.into(),
+                (_, Value::Address(address)) => address.to_string().into(),
                 (_, Value::Boolean(yes)) => yes.into(),
                 (_, Value::Null) => Json::Null,
             };
