@@ -1,5 +1,5 @@
 # ClickHouse: libchdb with the server's own listeners. Its user `default` has no password. TLS: see https.sh.
-# shellcheck shell=bash disable=SC2154  # the caller sets dir
+# shellcheck shell=bash disable=SC2034,SC2154  # what the caller reads and sets
 
 clickhouse_prepare() { mkdir -p "$dir/clickhouse/data"; }
 

@@ -1,6 +1,6 @@
 # ClickHouse over TLS: stunnel in front of its HTTP port, since the listener of libchdb has no TLS. The
 # certificate is for `localhost`.
-# shellcheck shell=bash disable=SC2154  # the caller sets dir
+# shellcheck shell=bash disable=SC2034,SC2154  # what the caller reads and sets
 
 https_prepare() {
     make_certificate

@@ -38,7 +38,7 @@ into() {
     local folder=$1
     shift
     [[ -d $folder ]] && return 0
-    echo "$(basename "$folder")"
+    basename "$folder"
     rm -rf "$folder.partial"
     mkdir -p "$folder.partial"
     "$@" "$folder.partial" || return

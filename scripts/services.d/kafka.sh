@@ -1,5 +1,6 @@
-# Apache Kafka in KRaft mode, one node: broker and controller.
-# shellcheck shell=bash disable=SC2154  # the caller sets dir, parts
+# Apache Kafka in KRaft mode, one node: broker and controller. A second listener speaks TLS and wants a password
+# (user flow, password flow-secret; PLAIN or SCRAM-SHA-256).
+# shellcheck shell=bash disable=SC2034,SC2154  # what the caller reads and sets
 
 kafka_jvm() {
     command=(java -Xms64m -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto
@@ -9,10 +10,14 @@ kafka_jvm() {
 }
 
 kafka_prepare() {
-    sed -e "s#@DIR@#$dir/kafka#;s#@BPORT@#$(port kafka)#;s#@CPORT@#$(port kafka controller)#" \
+    make_certificate
+    cat "$dir/tls/server.key" "$dir/tls/server.pem" >"$dir/kafka/server.pem"
+    sed -e "s#@DIR@#$dir/kafka#;s#@BPORT@#$(port kafka)#" \
+        -e "s#@TPORT@#$(port kafka tls)#;s#@CPORT@#$(port kafka controller)#" \
         "$parts/kafka/server.properties" >"$dir/kafka/server.properties"
     # The cluster's id is a constant: nothing else talks to it.
-    kafka_jvm kafka.tools.StorageTool format -t kTestClusterAAAAAAAAAAA -c "$dir/kafka/server.properties"
+    kafka_jvm kafka.tools.StorageTool format -t kTestClusterAAAAAAAAAAA -c "$dir/kafka/server.properties" \
+        --add-scram 'SCRAM-SHA-256=[name=flow,password=flow-secret]'
     "${command[@]}"
 }
 
@@ -22,4 +27,9 @@ kafka_command() {
 }
 
 kafka_ready() { grep -q 'Kafka Server started' "$dir/kafka/log"; }
-kafka_env() { echo "FLOW_PIPELINE_TEST_KAFKA=127.0.0.1:$(port kafka)"; }
+
+kafka_env() {
+    echo "FLOW_PIPELINE_TEST_KAFKA=127.0.0.1:$(port kafka)"
+    echo "FLOW_PIPELINE_TEST_KAFKA_TLS=localhost:$(port kafka tls)"
+    echo "FLOW_PIPELINE_TEST_CA=$dir/tls/ca.pem"
+}

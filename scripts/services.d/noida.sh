@@ -1,5 +1,5 @@
 # noida: another implementation of the Kafka protocol.
-# shellcheck shell=bash disable=SC2154  # the caller sets dir
+# shellcheck shell=bash disable=SC2034,SC2154  # what the caller reads and sets
 
 noida_prepare() { mkdir -p "$dir/noida/data"; }
 

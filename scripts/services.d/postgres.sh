@@ -1,6 +1,6 @@
 # PostgreSQL: Debian's, one cluster, user postgres without a password; TLS offered (the certificate is for
 # `localhost`, so that `127.0.0.1` with verify-full must be refused). Not durable: fsync is off. No Unix socket.
-# shellcheck shell=bash disable=SC2154  # the caller sets dir
+# shellcheck shell=bash disable=SC2034,SC2154  # what the caller reads and sets
 
 # PostgreSQL refuses to run as root.
 as_postgres() {

@@ -1,5 +1,5 @@
 # Prometheus: Debian's. It scrapes itself, unless DIR/prometheus/prometheus.yml was there before.
-# shellcheck shell=bash disable=SC2154  # the caller sets dir
+# shellcheck shell=bash disable=SC2034,SC2154  # what the caller reads and sets
 
 prometheus_prepare() {
     local config=$dir/prometheus/prometheus.yml

@@ -6,7 +6,7 @@
 #   noida            noida/requirements.txt (x86_64)
 #
 # The version is part of the folder's name in the cache, so that a new one is installed beside the old one.
-# shellcheck disable=SC2034  # read by the files beside this one
+# shellcheck shell=bash disable=SC2034  # read by the files beside this one
 
 kafka_version=3.9.1
 maven_dependency_plugin_version=3.8.1
