@@ -13,6 +13,7 @@ mod framing;
 mod json;
 mod names;
 mod row;
+mod schema;
 mod value;
 mod wire;
 
@@ -22,5 +23,6 @@ pub use enriched::{Coordinate, EnrichedFlow, Verdict};
 pub use flow::Flow;
 pub use framing::{Framing, FramingError, Messages, PACK_HEADER, PackBuilder, messages};
 pub use row::{Rollup, RowRecord, Sums, country_code, country_number};
+pub use schema::schema_proto;
 pub use value::{Addr, FlowType, List, Mac};
 pub use wire::DecodeError;

@@ -1,7 +1,8 @@
-//! `schema/flow.proto` and the field table say the same.
+//! `schema/flow.proto` and the field table say the same, and so does the schema with GoFlow's names.
 
 use std::collections::BTreeMap;
 
+use flow_proto::{Dialect, schema_proto};
 use protox::prost_reflect::{Cardinality, DescriptorPool, Kind};
 
 /// Of the table: number to name and kind.
@@ -25,15 +26,17 @@ fn type_of(kind: &str) -> String {
     .to_owned()
 }
 
-#[test]
-fn schema_and_table_are_equal() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/schema");
-    let compiled = protox::compile(["flow.proto"], [folder]).expect("the schema compiles");
+/// The fields of a schema's `FlowMessage`: number to name and type.
+fn fields(text: &str) -> BTreeMap<u32, (String, String)> {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("flow.proto"), text).expect("written");
+    let compiled = protox::compile(["flow.proto"], [folder.path()]).expect("the schema compiles");
     let pool = DescriptorPool::from_file_descriptor_set(compiled).expect("a valid schema");
     let message = pool
-        .get_message_by_name("flowpb.FlowMessage")
+        .all_messages()
+        .find(|message| message.name() == "FlowMessage")
         .expect("FlowMessage");
-    let schema: BTreeMap<u32, (String, String)> = message
+    message
         .fields()
         .map(|field| {
             let kind = match field.kind() {
@@ -48,7 +51,74 @@ fn schema_and_table_are_equal() {
             };
             (field.number(), (field.name().to_owned(), kind))
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn goflows_names_are_the_same_fields() {
+    let (ours, goflow) = (
+        fields(&schema_proto(Dialect::Goflow2)),
+        fields(&schema_proto(Dialect::Goflow)),
+    );
+    let types = |all: &BTreeMap<u32, (String, String)>| -> Vec<(u32, String)> {
+        all.iter()
+            .map(|(n, (_, kind))| (*n, kind.clone()))
+            .collect()
+    };
+    assert_eq!(types(&ours), types(&goflow));
+    // From cloudflare/flow-pipeline's schema, which its ClickHouse tables are made for.
+    for (number, name) in [
+        (1, "Type"),
+        (2, "TimeReceived"),
+        (3, "SamplingRate"),
+        (4, "SequenceNum"),
+        (5, "TimeFlowEnd"),
+        (6, "SrcAddr"),
+        (7, "DstAddr"),
+        (9, "Bytes"),
+        (10, "Packets"),
+        (11, "SamplerAddress"),
+        (12, "NextHop"),
+        (13, "NextHopAS"),
+        (14, "SrcAS"),
+        (15, "DstAS"),
+        (16, "SrcNet"),
+        (17, "DstNet"),
+        (18, "InIf"),
+        (19, "OutIf"),
+        (20, "Proto"),
+        (21, "SrcPort"),
+        (22, "DstPort"),
+        (23, "IPTos"),
+        (24, "ForwardingStatus"),
+        (25, "IPTTL"),
+        (26, "TCPFlags"),
+        (27, "SrcMac"),
+        (28, "DstMac"),
+        (29, "VlanId"),
+        (30, "Etype"),
+        (31, "IcmpType"),
+        (32, "IcmpCode"),
+        (33, "SrcVlan"),
+        (34, "DstVlan"),
+        (35, "FragmentId"),
+        (36, "FragmentOffset"),
+        (37, "IPv6FlowLabel"),
+        (38, "TimeFlowStart"),
+        (39, "IngressVrfID"),
+        (40, "EgressVrfID"),
+        (42, "FlowDirection"),
+        // Ours and goflow2's have none there.
+        (110, "TimeReceivedNs"),
+        (1010, "SamplingRateAssumed"),
+    ] {
+        assert_eq!(goflow[&number].0, name);
+    }
+}
+
+#[test]
+fn schema_and_table_are_equal() {
+    let schema = fields(&schema_proto(Dialect::Goflow2));
     // What depends on the dialect stands beside the table.
     let apart = [
         (2, "time_received", "u64"),
