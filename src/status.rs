@@ -26,7 +26,7 @@ pub(crate) fn collector(totals: &Totals) -> [Value; 3] {
 pub(crate) fn job_stage(metrics: &Metrics) -> Value {
     let refused = |reason| metrics.refused_flows(reason);
     json!({ "stage": "job (flows)", "in": metrics.flows.get(), "out": metrics.accepted.get(),
-            "dropped": { "undecodable": metrics.undecodable.get(), "too_early": refused("too_early"),
+            "dropped": { "undecodable": metrics.undecodable_messages(), "too_early": refused("too_early"),
                          "too_late": refused("too_late"), "implausible": refused("implausible") } })
 }
 

@@ -26,6 +26,7 @@ mod segment_writer;
 mod source;
 mod status;
 mod tick;
+mod unreadable;
 mod window_state;
 mod windows;
 

@@ -7,6 +7,12 @@ use prometheus_client::registry::Registry;
 
 use crate::acceptance::Verdict;
 
+/// Label of `source_undecodable`: as many values as the topic has partitions.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, prometheus_client::encoding::EncodeLabelSet)]
+struct InPartition {
+    partition: u32,
+}
+
 /// Label of `window_refused_flows`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, prometheus_client::encoding::EncodeLabelSet)]
 pub struct Reason {
@@ -25,8 +31,8 @@ pub struct Metrics {
     pub flows: Counter,
     /// Flows that count: they are in rows, or will be when their slot completes.
     pub accepted: Counter,
-    /// Records or messages that could not be read.
-    pub undecodable: Counter,
+    undecodable: Family<InPartition, Counter>,
+    all_undecodable: Counter,
     /// Receive times replaced by the topic's timestamp.
     pub untrusted: Counter,
     refused: Family<Reason, Counter>,
@@ -96,23 +102,30 @@ impl Metrics {
         self.refused.get_or_create(&Reason { reason }).get()
     }
 
+    /// Records, or messages in them, that could not be read so far.
+    pub fn undecodable_messages(&self) -> u64 {
+        self.all_undecodable.get()
+    }
+
+    pub(crate) fn undecodable(&self, partition: u32) {
+        self.all_undecodable.inc();
+        self.undecodable
+            .get_or_create(&InPartition { partition })
+            .inc();
+    }
+
     pub(crate) fn refused(&self, verdict: Verdict) {
-        let reason = match verdict {
-            Verdict::Counts => return,
-            Verdict::TooEarly => "too_early",
-            Verdict::TooLate => "too_late",
-            Verdict::Implausible => "implausible",
-        };
+        let reason = verdict.refused();
+        if reason.is_empty() {
+            return;
+        }
         self.refused.get_or_create(&Reason { reason }).inc();
     }
 
-    pub(crate) fn record(&self, bytes: u64, flows: usize, undecodable: u64, untrusted: u64) {
+    pub(crate) fn record(&self, bytes: u64, flows: usize, untrusted: u64) {
         self.records.inc();
         self.bytes.inc_by(bytes);
         self.flows.inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
-        if undecodable > 0 {
-            self.undecodable.inc_by(undecodable);
-        }
         if untrusted > 0 {
             self.untrusted.inc_by(untrusted);
         }

@@ -15,6 +15,7 @@ use crate::enrich::Enricher;
 use crate::metrics::Metrics;
 use crate::preaggregate::PreAggregate;
 use crate::tick::{Cut, Tally, Tick};
+use crate::unreadable::Unreadable;
 
 /// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub(crate) struct Partition {
     end: Option<u64>,
     tallies: BTreeMap<SlotSecs, Tally>,
     pack: Vec<FlowCore>,
+    unreadable: Unreadable,
 }
 
 impl Partition {
@@ -67,6 +69,7 @@ impl Partition {
             end,
             tallies: BTreeMap::new(),
             pack: Vec::new(),
+            unreadable: Unreadable::default(),
         }
     }
 
@@ -125,7 +128,11 @@ impl Partition {
             }
             let size = u64::try_from(record.payload.len()).unwrap_or(u64::MAX);
             *budget = budget.saturating_sub(size.max(1));
-            metrics.record(size, self.pack.len(), bad, replaced);
+            metrics.record(size, self.pack.len(), replaced);
+            for (index, why) in bad {
+                let place = (self.id, record.offset, index);
+                self.unreadable.tell(place, &why, metrics);
+            }
             metrics.accepted.inc_by(accepted);
             self.position = Position {
                 offset: record.offset + 1,
@@ -166,24 +173,27 @@ impl Tally {
     }
 }
 
-/// Splits a record into flows. Returns the number of messages, or whole packs, that could not be read.
-fn read_pack(record: &RecordRef<'_>, config: &JobConfig, pack: &mut Vec<FlowCore>) -> u64 {
+/// A message, by its place in the record, or the whole record, and why it could not be read.
+type Bad = (Option<usize>, String);
+
+/// Splits a record into flows. Returns the messages, or whole packs, that could not be read.
+fn read_pack(record: &RecordRef<'_>, config: &JobConfig, pack: &mut Vec<FlowCore>) -> Vec<Bad> {
     pack.clear();
+    let mut bad = Vec::new();
     let (name, value) = PACK_HEADER;
     let ours = record.headers.get(name) == Some(value);
     match messages(record.payload, ours, config.rows.framing) {
-        Err(_) => 1,
+        Err(error) => bad.push((None, error.to_string())),
         Ok(all) => {
-            let mut bad = 0;
-            for message in all {
+            for (index, message) in all.enumerate() {
                 match FlowCore::decode(message) {
                     Ok(flow) => pack.push(flow),
-                    Err(_) => bad += 1,
+                    Err(error) => bad.push((Some(index), error.to_string())),
                 }
             }
-            bad
         }
     }
+    bad
 }
 
 /// Puts each flow's trusted receive time in place of the sent one; returns the partition's clock, this pack
