@@ -1,11 +1,15 @@
 //! Rows in SQLite are right: the program reads an embedded log, and the database equals, row by row, what the oracle
-//! computes from the same log and the recorded timeline.
+//! computes from the same log and the recorded timeline; the same from a real Kafka, in every store.
 //!
 //! The oracle shares no code with the program (prost, `BTreeMap`, a scan over the tables). Covered: 5 M mock flows with
 //! late, early, implausible and poisoned ones on 1, 2 and 4 workers; every real capture; kill -9 on the way.
 
+mod every_store;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
+mod outages;
+mod servers;
+mod store;
 mod world;
 
 use std::process::Stdio;
@@ -20,13 +24,18 @@ const BEGIN_NS: u64 = 1_700_000_100_000_000_000;
 
 /// Mock flows of two hours, late, early, implausible and poisoned ones among them.
 fn generator(flows: u64, seed: u64) -> Generator {
-    let blocks = AddressBlock::parse(DEMO_ASN_CSV, &DEMO_OWN_ASNS).expect("the demo's table");
     let disorder = Disorder {
         late_ppm: 20_000,
         early_ppm: 10_000,
         implausible_ppm: 1_000,
         poisoned_ppm: 10_000,
     };
+    disordered(flows, seed, disorder)
+}
+
+/// Mock flows of two hours, so many of them out of order.
+fn disordered(flows: u64, seed: u64, disorder: Disorder) -> Generator {
+    let blocks = AddressBlock::parse(DEMO_ASN_CSV, &DEMO_OWN_ASNS).expect("the demo's table");
     let options = Options {
         seed,
         exporters: 16,
@@ -41,8 +50,13 @@ fn generator(flows: u64, seed: u64) -> Generator {
 
 /// Writes the next so many flows.
 fn write(world: &World, generator: &mut Generator, flows: u64) {
+    write_as(world, generator, flows, Dialect::default());
+}
+
+/// Writes the next so many flows in a dialect.
+fn write_as(world: &World, generator: &mut Generator, flows: u64, dialect: Dialect) {
     let topic = world.topic();
-    let mut writer = TopicWriter::open(topic.as_ref(), true, Dialect::default()).expect("a writer");
+    let mut writer = TopicWriter::open(topic.as_ref(), true, dialect).expect("a writer");
     for _ in 0..flows {
         let flow = generator.next().expect("without end");
         writer.write(&flow, generator.now_ns()).expect("written");

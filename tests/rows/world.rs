@@ -6,22 +6,23 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use crate::oracle::{self, Input, Key, Output, Record, Retired, Sums, Tables};
+use crate::store::{Content, Store};
 use flow_state::StateDir;
 use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV};
 use flow_topic::{NewRecord, Options, Timestamps, Topic};
-use rusqlite::Connection;
 
-use crate::oracle::{self, Input, Key, Record, Retired, Sums, Tables};
-
-/// A folder with a topic and the tables.
+/// A folder with the tables, and a topic.
 pub(crate) struct World {
     folder: tempfile::TempDir,
+    topic: String,
+    tables: bool,
 }
 
-/// A job's state and database.
+/// A job's state and stores.
 pub(crate) struct JobFiles {
-    state: PathBuf,
-    database: PathBuf,
+    pub(crate) state: PathBuf,
+    pub(crate) stores: Vec<Store>,
 }
 
 /// What was compared.
@@ -60,7 +61,26 @@ impl World {
             .expect("a folder");
         std::fs::write(folder.path().join("asn.csv"), DEMO_ASN_CSV).expect("a table");
         std::fs::write(folder.path().join("country.csv"), DEMO_COUNTRY_CSV).expect("a table");
-        World { folder }
+        let topic = format!("dir://{}", folder.path().join("flows").display());
+        World {
+            folder,
+            topic,
+            tables: true,
+        }
+    }
+
+    /// Over a topic somewhere else.
+    pub(crate) fn on(name: &str, topic: String) -> World {
+        World {
+            topic,
+            ..World::new(name)
+        }
+    }
+
+    /// AS numbers as they were sent.
+    pub(crate) fn without_tables(mut self) -> World {
+        self.tables = false;
+        self
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -73,15 +93,14 @@ impl World {
             timestamps: Timestamps::Create,
             ..Options::default()
         };
-        let url = format!("dir://{}", self.path("flows").display());
-        flow_topic::url::open(&url, Some(options)).expect("a topic")
+        flow_topic::url::open(&self.topic, Some(options)).expect("a topic")
     }
 
     pub(crate) fn job(&self, name: &str) -> JobFiles {
         let database = self.path(&format!("{name}.sqlite"));
         JobFiles {
             state: self.path(&format!("state-{name}")),
-            database,
+            stores: vec![Store::Sqlite(database)],
         }
     }
 
@@ -89,19 +108,16 @@ impl World {
     pub(crate) fn run(&self, job: &JobFiles, workers: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
         command.args(["--log", "warn", "run", "--workers", workers]);
-        command
-            .arg("--topic")
-            .arg(format!("dir://{}", self.path("flows").display()));
-        command
-            .arg("--sink")
-            .arg(format!("sqlite://{}", job.database.display()));
+        command.arg("--topic").arg(&self.topic);
+        for store in &job.stores {
+            command.arg("--sink").arg(store.url());
+        }
         command.arg("--state").arg(&job.state);
-        command
-            .arg("--table")
-            .arg(format!("asn={}", self.path("asn.csv").display()));
-        command
-            .arg("--table")
-            .arg(format!("country={}", self.path("country.csv").display()));
+        for kind in ["asn", "country"].iter().filter(|_| self.tables) {
+            let file = self.path(&format!("{kind}.csv"));
+            let table = format!("{kind}={}", file.display());
+            command.args(["--table", &table]);
+        }
         command.args(more);
         command
     }
@@ -189,98 +205,67 @@ impl World {
             line_secs: event.line_secs,
             offsets: event.offsets.clone(),
         });
+        let tables = if self.tables {
+            Tables::from_csv(Some(DEMO_ASN_CSV), Some(DEMO_COUNTRY_CSV))
+        } else {
+            Tables::from_csv(None, None)
+        };
         Input {
             partitions,
             retirements: retirements.collect(),
-            versions: vec![(
-                0,
-                Tables::from_csv(Some(DEMO_ASN_CSV), Some(DEMO_COUNTRY_CSV)),
-            )],
+            versions: vec![(0, tables)],
             config: oracle::Config::default(),
         }
     }
 
-    /// Compares rows of all slots that are not open, and the counts of all slots.
+    /// What the oracle computes from the records below the newest checkpoint's cut.
+    pub(crate) fn expected(&self, job: &JobFiles) -> Output {
+        oracle::run(&self.input(job))
+    }
+
+    /// Compares rows of all slots that are not open, and the counts of all slots, in the job's first store.
     pub(crate) fn compare(&self, job: &JobFiles) -> Compared {
-        let expected = oracle::run(&self.input(job));
-        let database = Connection::open(&job.database).expect("a database");
-        let mut slots: BTreeMap<u64, (String, oracle::Slot)> = BTreeMap::new();
-        let sql = "select slot, state, flows, too_early, too_late, implausible from slots where rollup = 'rollup_5m'";
-        let mut statement = database.prepare(sql).expect("sql");
-        let mut found = statement.query([]).expect("rows");
-        while let Some(row) = found.next().expect("a row") {
-            let number = |at: usize| row.get::<_, u64>(at).expect("a number");
-            let counts = oracle::Slot {
-                flows: number(2),
-                too_early: number(3),
-                too_late: number(4),
-                implausible: number(5),
-            };
-            slots.insert(number(0), (row.get(1).expect("a state"), counts));
-        }
-        let counted: BTreeMap<u64, oracle::Slot> = slots
-            .iter()
-            .map(|(slot, (_, counts))| (*slot, *counts))
-            .collect();
-        assert_eq!(counted, expected.slots, "counts by slot: database, oracle");
-        let mut want: BTreeMap<Key, Sums> = expected.rows.clone();
-        want.retain(|(_, slot, _), _| slots.get(slot).is_some_and(|(state, _)| state != "open"));
-        let mut got = rows(&database, 0, "rollup_5m", ["src_as", "dst_as", "etype"]);
-        got.extend(rows(
-            &database,
-            1,
-            "rollup_5m_country",
-            ["src_country", "dst_country", "etype"],
-        ));
-        let difference = want.iter().find(|(key, sums)| got.get(*key) != Some(sums));
-        if let Some((key, sums)) = difference {
-            panic!("row {key:?}: oracle {sums:?}, database {:?}", got.get(key));
-        }
-        assert_eq!(
-            got.len(),
-            want.len(),
-            "the database has rows that the oracle lacks"
-        );
-        let mut beside = String::new();
-        if let Some((_, slot, _)) = want.keys().next().copied() {
-            let of_slot = want.iter().filter(|(key, _)| key.0 == 0 && key.1 == slot);
-            let mut first: Vec<_> = of_slot.collect();
-            first.sort_by_key(|(_, sums)| std::cmp::Reverse(sums[3]));
-            for (key, sums) in first.into_iter().take(3) {
-                let (key, found) = (key.2, got[key]);
-                beside += &format!("\n  slot {slot}, {key:?}: oracle {sums:?}, database {found:?}");
-            }
-        }
-        let total = expected.total();
-        Compared {
-            rows: got.len(),
-            flows: total.flows,
-            refused: total.too_early + total.too_late + total.implausible,
-            slots: slots.len(),
-            beside,
-        }
+        compare(&self.expected(job), job.stores[0].content())
     }
 }
 
-fn rows(database: &Connection, rollup: u16, table: &str, key: [&str; 3]) -> BTreeMap<Key, Sums> {
-    let sql = format!(
-        "select slot, {}, {}, {}, bytes, packets, flows, scaled_bytes, scaled_packets, unknown_rate_flows from {table}",
-        key[0], key[1], key[2]
-    );
-    let mut statement = database.prepare(&sql).expect("sql");
-    let mut found = statement.query([]).expect("rows");
-    let mut all = BTreeMap::new();
-    while let Some(row) = found.next().expect("a row") {
-        let part = |at: usize| match row.get_ref(at).expect("a column") {
-            rusqlite::types::ValueRef::Integer(number) => u32::try_from(number).expect("32 bits"),
-            rusqlite::types::ValueRef::Text([a, b]) => u32::from(*a) * 256 + u32::from(*b),
-            _ => 0,
-        };
-        let sum = |at: usize| row.get::<_, u64>(at).expect("a number");
-        let sums = [sum(4), sum(5), sum(6), sum(7), sum(8), sum(9)];
-        all.insert((rollup, sum(0), [part(1), part(2), part(3)]), sums);
+/// Compares what a store holds with the oracle.
+pub(crate) fn compare(expected: &Output, found: Content) -> Compared {
+    let Content { slots, rows: got } = found;
+    let counted: BTreeMap<u64, oracle::Slot> = slots
+        .iter()
+        .map(|(slot, (_, counts))| (*slot, *counts))
+        .collect();
+    assert_eq!(counted, expected.slots, "counts by slot: database, oracle");
+    let mut want: BTreeMap<Key, Sums> = expected.rows.clone();
+    want.retain(|(_, slot, _), _| slots.get(slot).is_some_and(|(state, _)| state != "open"));
+    let difference = want.iter().find(|(key, sums)| got.get(*key) != Some(sums));
+    if let Some((key, sums)) = difference {
+        panic!("row {key:?}: oracle {sums:?}, database {:?}", got.get(key));
     }
-    all
+    assert_eq!(
+        got.len(),
+        want.len(),
+        "the database has rows that the oracle lacks"
+    );
+    let mut beside = String::new();
+    if let Some((_, slot, _)) = want.keys().next().copied() {
+        let of_slot = want.iter().filter(|(key, _)| key.0 == 0 && key.1 == slot);
+        let mut first: Vec<_> = of_slot.collect();
+        first.sort_by_key(|(_, sums)| std::cmp::Reverse(sums[3]));
+        for (key, sums) in first.into_iter().take(3) {
+            let (key, found) = (key.2, got[key]);
+            beside += &format!("\n  slot {slot}, {key:?}: oracle {sums:?}, database {found:?}");
+        }
+    }
+    let total = expected.total();
+    Compared {
+        rows: got.len(),
+        flows: total.flows,
+        refused: total.too_early + total.too_late + total.implausible,
+        slots: slots.len(),
+        beside,
+    }
 }
 
 /// The files of every capture unit, in feeding order; `None`: they are not here.

@@ -1,0 +1,236 @@
+//! Each server away for a minute, in turn, while flows run: nothing is lost, the other stores go on, memory stays.
+//!
+//! The servers are this test's own. Afterwards every store equals the oracle.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flow_ingest::mock::{Disorder, TopicWriter};
+use flow_proto::Dialect;
+
+use crate::servers::Servers;
+use crate::store::Store;
+use crate::world::{self, World};
+
+/// How long each server is away.
+const AWAY: Duration = Duration::from_secs(60);
+/// Longest wait for a store that is back to stand where the others do.
+const BACK: Duration = Duration::from_secs(120);
+/// Flows per second of simulated time; a second of real time is `SPEED` of those.
+const RATE: u64 = 100;
+const SPEED: u64 = 100;
+/// The job's memory, at most. Mebibytes.
+const MEMORY_MIB: u64 = 700;
+
+/// Servers of one test; they end with it, or with the process.
+struct Own {
+    script: PathBuf,
+    folder: tempfile::TempDir,
+}
+
+impl Own {
+    fn up() -> Option<(Own, Servers)> {
+        let Ok(script) = std::env::var("FLOW_PIPELINE_TEST_SERVICES") else {
+            eprintln!("SKIPPED: FLOW_PIPELINE_TEST_SERVICES is not set: no servers to stop");
+            return None;
+        };
+        let own = Own {
+            script: script.into(),
+            folder: tempfile::tempdir().expect("a folder"),
+        };
+        let id = std::process::id().to_string();
+        let folder = own.folder.path().to_string_lossy().into_owned();
+        let printed = own.call(&[
+            "up",
+            "--with-parent",
+            &id,
+            &folder,
+            "kafka",
+            "postgres",
+            "clickhouse",
+        ]);
+        let servers = Servers::printed(&printed)?;
+        Some((own, servers))
+    }
+
+    fn tell(&self, verb: &str, name: &str) {
+        self.call(&[verb, &self.folder.path().to_string_lossy(), name]);
+    }
+
+    fn call(&self, arguments: &[&str]) -> String {
+        let out = Command::new(&self.script)
+            .args(arguments)
+            .output()
+            .expect("it runs");
+        let errors = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{arguments:?}: {errors}");
+        String::from_utf8(out.stdout).expect("text")
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let folder = self.folder.path();
+        drop(Command::new(&self.script).arg("down").arg(folder).output());
+    }
+}
+
+/// A job that runs on; killed if the test fails.
+struct Live(Child);
+
+impl Live {
+    fn memory_mib(&self) -> u64 {
+        let path = Path::new("/proc")
+            .join(self.0.id().to_string())
+            .join("status");
+        let text = std::fs::read_to_string(path).expect("it runs");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("a number") / 1024
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Number of slots with rows.
+fn complete(store: &Store) -> u64 {
+    let sql = "select count(*) from slots where rollup = 'rollup_5m' and state in ('complete', 'retired')";
+    store.query(sql)[0][0].parse().expect("a number")
+}
+
+/// Writes flows until told to stop: `SPEED` simulated seconds a second.
+fn flow(world: &World, stop: &AtomicBool) -> u64 {
+    let topic = world.topic();
+    let mut writer = TopicWriter::open(topic.as_ref(), true, Dialect::default()).expect("a writer");
+    let disorder = Disorder {
+        late_ppm: 20_000,
+        implausible_ppm: 1_000,
+        ..Disorder::default()
+    };
+    let mut generator = crate::disordered(RATE * 7_200, 5, disorder);
+    let (begun, mut written) = (Instant::now(), 0);
+    while !stop.load(Ordering::Acquire) {
+        let due = u64::try_from(begun.elapsed().as_millis()).expect("short") * RATE * SPEED / 1_000;
+        while written < due {
+            let flow = generator.next().expect("without end");
+            writer.write(&flow, generator.now_ns()).expect("written");
+            written += 1;
+        }
+        writer.flush().expect("durable");
+        thread::yield_now();
+    }
+    writer.finish(generator.now_ns()).expect("durable");
+    written
+}
+
+#[test]
+fn each_server_away_for_a_minute_while_flows_run() {
+    let Some((own, servers)) = Own::up() else {
+        return;
+    };
+    let world = World::on("outages", servers.topic("outages"));
+    drop(world.topic());
+    let mut job = world.job("outages");
+    job.stores.push(servers.postgres(""));
+    job.stores.push(servers.clickhouse(""));
+    let (stores, stop) = (job.stores.clone(), AtomicBool::new(false));
+    let child = world
+        .run(&job, "2", &[])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let live = Live(child);
+    let written = thread::scope(|scope| {
+        let writing = scope.spawn(|| flow(&world, &stop));
+        let begun = Instant::now();
+        while complete(&stores[0]) == 0 {
+            assert!(begun.elapsed() < BACK, "no slot completes");
+        }
+        println!("away        verb  others' slots  back after s  memory MiB");
+        for (name, verb, at) in [
+            ("postgres", "stop", 1),
+            ("clickhouse", "kill", 2),
+            ("kafka", "stop", 9),
+        ] {
+            outage(&own, (name, verb), (&stores, at), &live);
+        }
+        stop.store(true, Ordering::Release);
+        writing.join().expect("it has written all")
+    });
+    let id = live.0.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .expect("kill")
+            .success()
+    );
+    drop(live);
+    let status = world
+        .run(&job, "1", &["--until-end"])
+        .status()
+        .expect("it runs");
+    assert!(status.success(), "{status}");
+    let expected = world.expected(&job);
+    for store in &job.stores {
+        println!(
+            "{written} flows; {}: {}",
+            store.url(),
+            world::compare(&expected, store.content())
+        );
+    }
+}
+
+/// One server away, and back; `at` is its store, if it is one.
+fn outage(own: &Own, (name, verb): (&str, &str), (stores, at): (&[Store], usize), live: &Live) {
+    let others: Vec<&Store> = stores
+        .iter()
+        .enumerate()
+        .filter(|(n, _)| *n != at)
+        .map(|(_, s)| s)
+        .collect();
+    let before: Vec<u64> = others.iter().map(|store| complete(store)).collect();
+    own.tell(verb, name);
+    let (begun, mut most) = (Instant::now(), 0);
+    let mut now = before.clone();
+    while begun.elapsed() < AWAY {
+        now = others.iter().map(|store| complete(store)).collect();
+        most = most.max(live.memory_mib());
+    }
+    let gained: Vec<u64> = now
+        .iter()
+        .zip(&before)
+        .map(|(now, before)| now - before)
+        .collect();
+    // Without a broker there is nothing new to write.
+    if at < stores.len() {
+        assert!(
+            gained.iter().all(|gained| *gained >= 5),
+            "{name} away: the others gained {gained:?} slots"
+        );
+    }
+    own.tell("start", name);
+    let back = Instant::now();
+    let goal = now.iter().max().expect("others") + u64::from(at >= stores.len());
+    while stores.iter().any(|store| complete(store) < goal) {
+        assert!(
+            back.elapsed() < BACK,
+            "{name} is back, and a store does not get to {goal} slots"
+        );
+    }
+    most = most.max(live.memory_mib());
+    let secs = back.elapsed().as_secs();
+    println!(
+        "{name:<11} {verb:<5} {:<14} {secs:>12} {most:>11}",
+        format!("{gained:?}")
+    );
+    assert!(most < MEMORY_MIB, "{most} MiB");
+}
