@@ -81,8 +81,8 @@ end() {
     rm -f "$dir/$name/pid"
 }
 
-# left: "PID COMMAND" of each running process that was started with FLOW_PIPELINE_TEST_DIR=$dir or works inside
-# $dir, but for this script and those that called it.
+# left: "PID COMMAND" of each running process that was started with $dir as FLOW_PIPELINE_TEST_RUN or _DIR, or works
+# inside $dir, but for this script and those that called it.
 left() {
     local proc pid callers=" " p=$BASHPID
     while ((p > 1)); do
@@ -94,10 +94,20 @@ left() {
         [[ $callers == *" $pid "* ]] && continue
         born "$pid" >/dev/null || continue
         if [[ $(readlink "$proc/cwd" 2>/dev/null)/ == "$dir"/* ]] ||
-            grep -qzxF "FLOW_PIPELINE_TEST_DIR=$dir" "$proc/environ" 2>/dev/null; then
+            grep -qzxF -e "FLOW_PIPELINE_TEST_RUN=$dir" -e "FLOW_PIPELINE_TEST_DIR=$dir" "$proc/environ" 2>/dev/null; then
             echo "$pid $(tr '\0' ' ' <"$proc/cmdline" 2>/dev/null | cut -c 1-160)"
         fi
     done
+}
+
+# sweep: ends those.
+sweep() {
+    local pids
+    mapfile -t pids < <(left | cut -d ' ' -f 1)
+    ((${#pids[@]})) || return 0
+    kill -TERM "${pids[@]}" 2>/dev/null || true
+    kill -CONT "${pids[@]}" 2>/dev/null || true
+    gone 10 "${pids[@]}" || kill -KILL "${pids[@]}" 2>/dev/null || true
 }
 
 # free_port: a free port of loopback below those that the kernel gives to outgoing connections: there a client
