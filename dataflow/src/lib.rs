@@ -36,4 +36,5 @@ pub use job::{Clock, Job};
 pub use metrics::{Metrics, Reason};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use restore::fits;
 pub use status::{Snapshot, Status, Waiting};

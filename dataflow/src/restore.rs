@@ -88,6 +88,22 @@ pub(crate) fn start(
     })
 }
 
+/// Whether a job with this configuration and topic may go on from a checkpoint: what `start` refuses, for a check ahead.
+///
+/// # Errors
+/// `OtherConfig`, `OtherTopic`, or the topic's own.
+pub fn fits(
+    config: &JobConfig,
+    topic: &dyn Topic,
+    checkpoint: &Checkpoint,
+) -> Result<(), JobError> {
+    same_config(config, checkpoint)?;
+    checkpoint
+        .cut
+        .iter()
+        .try_for_each(|(partition, at)| same_topic(topic, *partition, at))
+}
+
 /// What a job begins with: an empty checkpoint numbered 0, never written.
 pub(crate) fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
     Checkpoint {

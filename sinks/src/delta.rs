@@ -138,4 +138,29 @@ impl Cursors {
     pub fn of(&self, shard: u16) -> u64 {
         self.by_shard.get(&shard).copied().unwrap_or(0)
     }
+
+    /// Law 6: whether the store may be written by this job, whose newest checkpoint is `newest`; `name` is the store's.
+    ///
+    /// # Errors
+    /// `Refused`, if another job has written it, or it is ahead of the state.
+    pub fn belong_to(&self, name: &str, job: &str, newest: u64) -> Result<(), SinkError> {
+        if let Some(other) = self.job.as_ref().filter(|other| *other != job) {
+            let state = if job.is_empty() {
+                "is new".to_owned()
+            } else {
+                format!("belongs to job {job}")
+            };
+            return Err(SinkError::refused(format!(
+                "sink {name}: written by job {other}, the state directory {state}; give it the state directory of that \
+                 job, or a new database"
+            )));
+        }
+        match self.by_shard.values().max() {
+            Some(ahead) if *ahead > newest => Err(SinkError::refused(format!(
+                "sink {name}: holds checkpoint {ahead}, the state directory only {newest}; the state is an older copy: \
+                 restore the newer one, or begin anew with an empty state directory and a new database"
+            ))),
+            _ => Ok(()),
+        }
+    }
 }

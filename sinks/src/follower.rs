@@ -322,13 +322,6 @@ impl Follower {
     fn read_cursors(&mut self) -> Result<(), SinkError> {
         let cursors = self.sink.cursors()?;
         let name = self.sink.name();
-        if let Some(job) = cursors.job.as_ref().filter(|job| **job != self.config.job) {
-            return Err(SinkError::refused(format!(
-                "sink {name}: written by job {job}, the state directory belongs to job {}; give it the state \
-                 directory of that job, or a new database",
-                self.config.job
-            )));
-        }
         let newest = self
             .published
             .newest()
@@ -338,19 +331,7 @@ impl Follower {
         } else {
             self.config.base
         };
-        let ahead = self
-            .config
-            .shards
-            .iter()
-            .map(|shard| cursors.of(*shard))
-            .max()
-            .unwrap_or(0);
-        if ahead > bound {
-            return Err(SinkError::refused(format!(
-                "sink {name}: holds checkpoint {ahead}, the state directory only {bound}; the state is an older copy: \
-                 restore the newer one, or begin anew with an empty state directory and a new database"
-            )));
-        }
+        cursors.belong_to(name, &self.config.job, bound)?;
         self.admitted = true;
         self.cursors = Some(cursors);
         self.acknowledge();

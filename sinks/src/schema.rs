@@ -10,6 +10,14 @@ pub trait Schema: Send {
     /// Its URL without secrets.
     fn name(&self) -> &str;
 
+    /// Whether there is nothing at all yet, so that a job would make the schema by itself.
+    ///
+    /// # Errors
+    /// As `diff`.
+    fn is_empty(&mut self) -> Result<bool, SinkError> {
+        Ok(false)
+    }
+
     /// The statements that make the newest schema in an empty database, in order, each without its final semicolon.
     fn print(&self) -> Vec<String>;
 

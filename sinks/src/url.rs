@@ -16,6 +16,17 @@ pub struct Store {
     pub raw: Option<Box<dyn RawSink>>,
 }
 
+/// Whether a URL names a store, as far as its text tells; nothing is opened.
+///
+/// # Errors
+/// `Refused`, as `open`.
+pub fn check(url: &str) -> Result<(), SinkError> {
+    match scheme(url)? {
+        Scheme::Sqlite => sqlite::check(url),
+        Scheme::Stdout => Ok(()),
+    }
+}
+
 /// Opens the store of a URL and makes sure that it can be written.
 ///
 /// # Errors

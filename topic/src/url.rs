@@ -37,6 +37,14 @@ pub fn open_with(
     Ok(Arc::new(topic))
 }
 
+/// Whether a URL names a topic, as far as its text tells; nothing is opened.
+///
+/// # Errors
+/// `UnknownScheme`.
+pub fn check(url: &str) -> Result<(), TopicError> {
+    directory(url).map(drop)
+}
+
 /// The directory of a `dir://` URL. What follows is a path as it is: nothing in it is decoded.
 pub fn directory(url: &str) -> Result<&Path, TopicError> {
     match url.strip_prefix("dir://") {

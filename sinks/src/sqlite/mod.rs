@@ -33,6 +33,14 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
     })
 }
 
+/// Whether a `sqlite:///FILE?…` URL can be; the file is not touched.
+///
+/// # Errors
+/// `Refused`.
+pub fn check(url: &str) -> Result<(), SinkError> {
+    parse(url).map(drop)
+}
+
 /// The schema of a `sqlite:///FILE` URL.
 ///
 /// # Errors

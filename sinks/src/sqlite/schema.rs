@@ -88,6 +88,14 @@ impl Schema for SqliteSchema {
         &self.name
     }
 
+    fn is_empty(&mut self) -> Result<bool, SinkError> {
+        self.connection
+            .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+                row.get(0)
+            })
+            .map_err(explain(&self.name, true))
+    }
+
     fn print(&self) -> Vec<String> {
         statements()
     }
