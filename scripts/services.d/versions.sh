@@ -17,7 +17,7 @@ noida_version=0.2.3
 debian_packages=(
     "cc build-essential"
     "curl curl"
-    "java openjdk-17-jre-headless"
+    "java default-jre-headless"
     "kcat kcat"
     "mvn maven"
     "nfcapd nfdump"
