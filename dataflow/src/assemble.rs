@@ -86,5 +86,6 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         slots: ledger.slots,
         partial: partial_slots,
         segments,
+        starts: ledger.starts,
     }
 }

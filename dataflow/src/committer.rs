@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use flow_state::{Checkpoint, Published, Put, StateDir};
+use flow_state::{Acks, Checkpoint, Published, Put, StateDir};
 
 /// Between two tries of a put whose outcome is unknown.
 const RETRY: Duration = Duration::from_millis(500);
@@ -28,7 +28,7 @@ impl Committer {
     /// Starts the thread; `wake` is unparked when there is an outcome.
     pub(crate) fn start(
         state: StateDir,
-        published: Arc<Published>,
+        (published, acks): (Arc<Published>, Arc<Acks>),
         wake: Thread,
     ) -> std::io::Result<Committer> {
         let (checkpoints, incoming) = mpsc::channel::<Checkpoint>();
@@ -37,7 +37,7 @@ impl Committer {
             .name("committer".to_owned())
             .spawn(move || {
                 for checkpoint in incoming {
-                    let outcome = commit(&state, &published, checkpoint);
+                    let outcome = commit(&state, (&published, &acks), checkpoint);
                     if outgoing.send(outcome).is_err() {
                         return;
                     }
@@ -66,7 +66,11 @@ impl Committer {
     }
 }
 
-fn commit(state: &StateDir, published: &Published, checkpoint: Checkpoint) -> Outcome {
+fn commit(
+    state: &StateDir,
+    (published, acks): (&Published, &Acks),
+    checkpoint: Checkpoint,
+) -> Outcome {
     let number = checkpoint.number;
     loop {
         match state.put(&checkpoint) {
@@ -81,7 +85,7 @@ fn commit(state: &StateDir, published: &Published, checkpoint: Checkpoint) -> Ou
     }
     let checkpoint = Arc::new(checkpoint);
     published.publish(Arc::clone(&checkpoint));
-    if let Err(error) = state.delete_unlisted(&checkpoint) {
+    if let Err(error) = state.delete_unlisted(&checkpoint, acks.raw_lowest()) {
         tracing::warn!(%error, "files that are no longer needed could not be deleted");
     }
     Outcome::Durable(checkpoint)

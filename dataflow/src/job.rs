@@ -163,7 +163,7 @@ fn work(
     if me == 0 {
         let committer = Committer::start(
             job.state.clone(),
-            Arc::clone(&job.published),
+            (Arc::clone(&job.published), Arc::clone(&job.acks)),
             std::thread::current(),
         )
         .map_err(|error| JobError::Dataflow(error.to_string()))?;

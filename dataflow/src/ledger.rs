@@ -15,6 +15,8 @@ use crate::tick::{Cut, Tick};
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
     pub(crate) positions: BTreeMap<u32, Position>,
+    /// Where each partition was begun.
+    pub(crate) starts: BTreeMap<u32, u64>,
     unread: BTreeMap<u32, bool>,
     pub(crate) slots: BTreeMap<SlotSecs, SlotCounts>,
     /// Slots whose counts changed since the last snapshot.
@@ -46,7 +48,11 @@ impl Ledger {
                 && !complete.contains(slot)
                 && **slot + window_secs > timeline.retired_secs
         });
+        let mut starts = base.starts.clone();
+        let new = positions.iter().filter(|(p, _)| !base.cut.contains_key(p));
+        starts.extend(new.map(|(p, at)| (*p, at.offset)));
         Ledger {
+            starts,
             unread: positions.keys().map(|p| (*p, true)).collect(),
             positions,
             slots: base.slots.clone(),

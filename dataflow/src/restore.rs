@@ -118,6 +118,7 @@ pub(crate) fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
         slots: BTreeMap::new(),
         partial: Vec::new(),
         segments: BTreeMap::new(),
+        starts: BTreeMap::new(),
     }
 }
 

@@ -146,6 +146,7 @@ mod tests {
                 retired_secs: 1_200,
                 ..Timeline::default()
             },
+            starts: BTreeMap::new(),
             complete: BTreeMap::from([(group(300), 2), (group(600), 3)]),
             slots: BTreeMap::from([(300, counts(9)), (600, counts(9)), (900, counts(0))]),
             partial: Vec::new(),

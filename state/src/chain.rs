@@ -88,8 +88,23 @@ impl StateDir {
         })
     }
 
+    /// The checkpoint of a number; `None` if it is not there, or not any more.
+    ///
+    /// # Errors
+    /// `Damaged` if it is not whole, `Newer`, `Io`.
+    pub fn checkpoint(&self, number: u64) -> Result<Option<Checkpoint>, StateError> {
+        match read_checkpoint(&self.checkpoint_path(number), number) {
+            Ok(checkpoint) => Ok(Some(checkpoint)),
+            Err(StateError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Numbers of all checkpoints that are there, ascending.
-    pub(crate) fn numbers(&self) -> Result<Vec<u64>, StateError> {
+    ///
+    /// # Errors
+    /// `Io` if the directory cannot be listed.
+    pub fn numbers(&self) -> Result<Vec<u64>, StateError> {
         numbers_in(&self.checkpoints())
     }
 

@@ -103,6 +103,9 @@ pub struct Checkpoint {
     pub partial: Vec<SlotSecs>,
     /// Segment name -> groups for which it is still needed.
     pub segments: BTreeMap<SegmentName, Vec<Group>>,
+    /// Law 1: the recorded start, the first offset that the job has read of each partition. Not known of partitions
+    /// that a job of release 0.1 had begun.
+    pub starts: BTreeMap<u32, u64>,
 }
 
 /// Name of a segment: (checkpoint number, attempt, process).

@@ -12,7 +12,7 @@ const MAGIC: [u8; 8] = *b"FPCHECK\n";
 const HEADER_BYTES: usize = 24;
 
 /// Version of the checkpoint's body that this program writes, and the newest that it reads.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The file of a checkpoint.
 ///
@@ -68,6 +68,16 @@ pub fn decode_checkpoint(file: &[u8], path: &Path) -> Result<Checkpoint, StateEr
             known: VERSION,
         });
     }
+    let mut older;
+    let body = match version {
+        // Version 2 has one field more, at the end: `starts`, which is then empty.
+        1 => {
+            older = body.to_vec();
+            older.push(0);
+            &older
+        }
+        _ => body,
+    };
     match postcard::take_from_bytes::<Checkpoint>(body) {
         Ok((checkpoint, [])) => Ok(checkpoint),
         _ => Err(damaged("its body is not a checkpoint's")),

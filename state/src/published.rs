@@ -123,6 +123,7 @@ mod tests {
             slots: Default::default(),
             partial: Vec::new(),
             segments: Default::default(),
+            starts: Default::default(),
         })
     }
 

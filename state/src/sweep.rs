@@ -2,7 +2,8 @@
 //!
 //! Law 5: only a writer that has just succeeded deletes, and only files numbered up to its own checkpoint n that n
 //! does not list. The newest checkpoint is never deleted. The one before it is kept with its files, too:
-//! should the newest ever turn out damaged, the job goes on from there.
+//! should the newest ever turn out damaged, the job goes on from there. Checkpoints from the lowest raw cursor on are
+//! kept without their files: they say where the blocks of raw flows begin and end.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,10 +28,15 @@ impl StateDir {
     /// Deletes old checkpoints, segments that nobody needs, and temporary files of dead attempts.
     ///
     /// `newest` must have been put by this very job, with `Put::Won`. It does nothing if a higher number exists.
+    /// `raw_passed` is the lowest checkpoint at which a store of raw flows stands (`Acks::raw_lowest`).
     ///
     /// # Errors
     /// `Io`; what is left over goes with the next call.
-    pub fn delete_unlisted(&self, newest: &Checkpoint) -> Result<Deleted, StateError> {
+    pub fn delete_unlisted(
+        &self,
+        newest: &Checkpoint,
+        raw_passed: u64,
+    ) -> Result<Deleted, StateError> {
         let mut deleted = Deleted::default();
         let numbers = self.numbers()?;
         if numbers.last() != Some(&newest.number) {
@@ -46,7 +52,8 @@ impl StateDir {
                 }
             }
         }
-        for number in numbers.into_iter().filter(|n| Some(*n) < previous) {
+        let unneeded = |n: &u64| Some(*n) < previous && *n < raw_passed;
+        for number in numbers.into_iter().filter(unneeded) {
             deleted.checkpoints += remove(&self.checkpoint_path(number))?;
         }
         for text in files::names(&self.segments())? {

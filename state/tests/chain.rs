@@ -11,6 +11,9 @@ use std::path::Path;
 use flow_state::{Deleted, Put, StateDir, StateError};
 use support::{checkpoint, name, records};
 
+/// No store of raw flows holds anything back.
+const NO_RAW: u64 = u64::MAX;
+
 fn listing(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .unwrap()
@@ -52,7 +55,9 @@ fn a_sleeper_that_finds_its_old_number_free_has_lost() {
     let state = StateDir::open(folder.path()).unwrap();
     for number in 1..=5 {
         assert_eq!(state.put(&checkpoint(number, 7, &[])).unwrap(), Put::Won);
-        state.delete_unlisted(&checkpoint(number, 7, &[])).unwrap();
+        state
+            .delete_unlisted(&checkpoint(number, 7, &[]), NO_RAW)
+            .unwrap();
     }
     let checkpoints = folder.path().join("checkpoints");
     assert_eq!(
@@ -63,7 +68,9 @@ fn a_sleeper_that_finds_its_old_number_free_has_lost() {
     assert_eq!(state.newest().unwrap().unwrap().number, 5);
     // The loser deletes nothing, whatever it believes.
     assert_eq!(
-        state.delete_unlisted(&checkpoint(2, 9, &[])).unwrap(),
+        state
+            .delete_unlisted(&checkpoint(2, 9, &[]), NO_RAW)
+            .unwrap(),
         Deleted::default()
     );
 }
@@ -104,7 +111,9 @@ fn only_what_no_one_needs_is_deleted() {
             Put::Won
         );
     }
-    let deleted = state.delete_unlisted(&checkpoint(5, 7, &[4, 5])).unwrap();
+    let deleted = state
+        .delete_unlisted(&checkpoint(5, 7, &[4, 5]), NO_RAW)
+        .unwrap();
     // 1 and 3 are listed by neither 4 nor 5, (4, 99) by nobody; 6 is of a checkpoint still to come.
     assert_eq!(
         deleted,
@@ -219,4 +228,29 @@ fn what_cannot_be_written_is_said_in_one_line() {
             "{line}"
         );
     }
+}
+
+#[test]
+fn what_a_store_of_raw_flows_still_needs_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = StateDir::open(folder.path()).unwrap();
+    for (number, raw_passed) in [(1, 0), (2, 0), (3, 0), (4, 2), (5, 2), (6, 6)] {
+        let next = checkpoint(number, 7, &[number]);
+        state
+            .write_segment(name(number, 7), &records(number))
+            .unwrap();
+        assert_eq!(state.put(&next).unwrap(), Put::Won);
+        state.delete_unlisted(&next, raw_passed).unwrap();
+        let kept: Vec<u64> = match number {
+            ..=3 => (1..=number).collect(),
+            4 | 5 => (2..=number).collect(),
+            // The newest and the one before it stay in any case.
+            _ => vec![5, 6],
+        };
+        assert_eq!(state.numbers().unwrap(), kept, "after {number}");
+        let segments = listing(&folder.path().join("segments")).len();
+        assert!(segments <= 2, "segments of old checkpoints go all the same");
+    }
+    assert_eq!(state.checkpoint(5).unwrap().unwrap().number, 5);
+    assert_eq!(state.checkpoint(4).unwrap(), None);
 }

@@ -40,7 +40,7 @@ fn write_for_ever(folder: &Path) -> ! {
         let mut out = std::io::stdout();
         writeln!(out, "durable {number}").unwrap();
         out.flush().unwrap();
-        state.delete_unlisted(&next).unwrap();
+        state.delete_unlisted(&next, u64::MAX).unwrap();
     }
 }
 

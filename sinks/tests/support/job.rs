@@ -55,6 +55,7 @@ impl Job {
             slots: BTreeMap::new(),
             partial: vec![FIRST_SLOT],
             segments: BTreeMap::new(),
+            starts: BTreeMap::new(),
         };
         checkpoint.timeline.versions = vec![(0, version(1)), (SWAP_SLOT, version(2))];
         Job {
@@ -190,7 +191,7 @@ impl Job {
         assert_eq!(self.state.put(&next).unwrap(), Put::Won);
         self.checkpoint = next.clone();
         self.published.publish(Arc::new(next));
-        self.state.delete_unlisted(&self.checkpoint).unwrap();
+        self.state.delete_unlisted(&self.checkpoint, self.acks.raw_lowest()).unwrap();
     }
 }
 

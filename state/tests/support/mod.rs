@@ -59,6 +59,7 @@ pub(crate) fn checkpoint(number: u64, attempt: u64, segments: &[u64]) -> Checkpo
         slots: BTreeMap::from([(0, SlotCounts::default()), (1_700_000_100, counts)]),
         partial: vec![1_700_000_100],
         segments: listed,
+        starts: BTreeMap::from([(3, 4)]),
     }
 }
 
