@@ -75,7 +75,10 @@ noida_home() { echo "$cache/noida-$noida_version"; }
 
 # One at a time: two clones may share the cache.
 install_all() (
-    umask 022 # PostgreSQL's user reads some of it
+    if [[ $(uname -m) != x86_64 ]]; then
+        echo "services: ClickHouse's library and noida are to be had for x86_64 only" >&2
+        return 1
+    fi
     mkdir -p "$cache"
     exec 9>"$cache/lock"
     flock 9
