@@ -57,6 +57,10 @@ const CHECKS: &[Check] = &[
         "records are kept as given",
         writing::records_are_kept_as_given,
     ),
+    (
+        "a record of the first millisecond keeps its time",
+        writing::the_first_millisecond,
+    ),
     ("empty payload", writing::empty_payload),
     ("large record", writing::large_record),
     (

@@ -1,7 +1,7 @@
 //! A topic: a partitioned, offset-addressed, append-only log of records.
 //!
-//! The trait is what the job, the collector and the mocker need of one; the embedded log (`dir://`) keeps it
-//! here, Kafka keeps it next. `conformance` is the suite that any topic must pass.
+//! The trait is what the job, the collector and the mocker need of one; the embedded log (`dir://`) and Kafka
+//! (`kafka://`) keep it. `conformance` is the suite that any topic must pass.
 //!
 //! Law (the topic is the ledger): a record that a reader has once returned is durable, and keeps its offset,
 //! timestamp and bytes until retention removes it; offsets of a partition grow in the order of appending.
@@ -9,13 +9,22 @@
 
 pub mod conformance;
 pub mod embedded;
+pub mod kafka;
 pub mod metrics;
 pub mod url;
 
-use std::fmt;
+mod description;
 
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use description::{Description, PartitionDescription};
 pub use embedded::{Context, EmbeddedTopic, Options, Retention};
+pub use kafka::KafkaTopic;
 pub use metrics::Metrics;
+pub use url::create;
 
 /// Who sets a record's timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +84,22 @@ pub trait Topic: Send + Sync + fmt::Debug {
     fn reader(&self, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TopicError>;
     /// The writer. One at a time where the topic can have only one (`TopicError::Locked`).
     fn writer(&self) -> Result<Box<dyn Writer>, TopicError>;
+    /// What there is to know about it.
+    fn describe(&self) -> Result<Description, TopicError> {
+        description::plain(
+            self.url(),
+            self.timestamps(),
+            self.partitions()?,
+            |partition| self.bounds(partition),
+        )
+    }
+    /// Shows others how far a job has durably read: the offset after the last record, by partition. For lag displays
+    /// only; it neither waits nor fails.
+    fn show_progress(&self, _progress: &BTreeMap<u32, u64>) {}
 }
+
+/// Called when a reader that had nothing to show may have something.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Reads one partition in order. Never waits for new records.
 pub trait Reader: Send {
@@ -90,6 +114,24 @@ pub trait Reader: Send {
     fn position(&self) -> u64;
     /// Stands before another offset.
     fn seek(&mut self, offset: u64) -> Result<(), TopicError>;
+    /// Whether there is, or may be, a durable record that was not read: true also while nobody knows, because the
+    /// broker is away or has not answered yet.
+    ///
+    /// # Errors
+    /// As `peek`.
+    fn unread(&mut self) -> Result<bool, TopicError> {
+        Ok(self.peek()?.is_some())
+    }
+    /// Waits until `peek` shows a record (true) or everything durable has been read (false).
+    ///
+    /// # Errors
+    /// As `peek`; `Unreachable` if neither is known within `limit`.
+    fn wait(&mut self, _limit: Duration) -> Result<bool, TopicError> {
+        Ok(self.peek()?.is_some())
+    }
+    /// Has `wake` called, from any thread, when `peek` had shown nothing and may now show something. A topic in which
+    /// every look is up to date never calls it.
+    fn wake_by(&mut self, _wake: Wake) {}
 }
 
 /// Appends records.
@@ -191,6 +233,26 @@ pub enum TopicError {
     Failed {
         /// The topic's URL.
         url: String,
+    },
+    /// The brokers do not answer, or cannot do it now.
+    #[error("{url}: the brokers do not let us {what}: {cause}")]
+    Unreachable {
+        /// The topic's URL.
+        url: String,
+        /// What was tried, as a verb.
+        what: String,
+        /// Why not.
+        cause: String,
+    },
+    /// The brokers refuse it to us.
+    #[error("{url}: we may not {what}: {cause} (check sasl.* and the topic's access rights)")]
+    Denied {
+        /// The topic's URL.
+        url: String,
+        /// What was tried, as a verb.
+        what: String,
+        /// What they said.
+        cause: String,
     },
     /// No topic is known by such a URL.
     #[error("{url}: topics are given as {known}")]

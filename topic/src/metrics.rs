@@ -1,11 +1,15 @@
-//! Counters of the embedded log, declared once.
+//! Counters of topics, declared once: the embedded log's here, those of Kafka's clients in `kafka`.
 //!
 //! Why here: the writer is the only one who knows what it has made durable and what retention took away.
 //! Law: a record is counted as appended when it is durable, not when it was handed over.
 
+pub(crate) mod kafka;
+
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+pub use kafka::KafkaMetrics;
 
 /// What the writers of a process have done. Clones count together.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub struct Metrics {
     pub retention_removed_bytes: Counter,
     /// Bytes cut off when a writer opened the topic after a crash.
     pub torn_tail_bytes: Counter,
+    /// What Kafka's clients have done.
+    pub kafka: KafkaMetrics,
 }
 
 impl Default for Metrics {
@@ -30,12 +36,13 @@ impl Default for Metrics {
             flush_seconds: Histogram::new(exponential_buckets(0.000_25, 2.0, 14)),
             retention_removed_bytes: Counter::default(),
             torn_tail_bytes: Counter::default(),
+            kafka: KafkaMetrics::default(),
         }
     }
 }
 
 impl Metrics {
-    /// Registers them as `topic_…`.
+    /// Registers them as `topic_…` and `kafka_…`.
     pub fn register(registry: &mut Registry) -> Metrics {
         let metrics = Metrics::default();
         let Metrics {
@@ -44,6 +51,7 @@ impl Metrics {
             flush_seconds,
             retention_removed_bytes,
             torn_tail_bytes,
+            kafka,
         } = metrics.clone();
         registry.register(
             "topic_appended_records",
@@ -68,6 +76,7 @@ impl Metrics {
         );
         let what = "Bytes of unfinished records cut off after a crash";
         registry.register("topic_torn_tail_bytes", what, torn_tail_bytes);
+        kafka.register(registry);
         metrics
     }
 }

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::embedded::{Context, EmbeddedTopic, Options};
-use crate::{Topic, TopicError};
+use crate::kafka::url::SCHEME as KAFKA;
+use crate::{KafkaTopic, Topic, TopicError};
 
 /// The forms of a topic's URL.
-const KNOWN: &str = "dir:///absolute/path or dir://relative/path";
+const KNOWN: &str = "dir:///absolute/path, dir://relative/path or kafka://host:9092,host2:9092/topic?property=value";
 
 /// Opens the topic that `url` names; with `create`, makes it if it is missing.
 ///
@@ -29,12 +30,33 @@ pub fn open_with(
     create: Option<Options>,
     context: Context,
 ) -> Result<Arc<dyn Topic>, TopicError> {
+    if url.starts_with(KAFKA) {
+        return Ok(Arc::new(match create {
+            Some(options) => KafkaTopic::open_or_create(url, &options, &context)?,
+            None => KafkaTopic::open(url, &context)?,
+        }));
+    }
     let path = directory(url)?;
     let topic = match create {
         Some(options) => EmbeddedTopic::open_or_create(path, options, context)?,
         None => EmbeddedTopic::open_with(path, context)?,
     };
     Ok(Arc::new(topic))
+}
+
+/// Makes the topic that `url` names.
+///
+/// # Errors
+/// `Exists` if it is there, `UnknownScheme` if it is no topic's URL, `BadOptions` for what it cannot be.
+pub fn create(url: &str, options: Options) -> Result<Arc<dyn Topic>, TopicError> {
+    if url.starts_with(KAFKA) {
+        return Ok(Arc::new(KafkaTopic::create(
+            url,
+            &options,
+            &Context::default(),
+        )?));
+    }
+    Ok(Arc::new(EmbeddedTopic::create(directory(url)?, options)?))
 }
 
 /// Whether a URL names a topic, as far as its text tells; nothing is opened.
@@ -50,7 +72,8 @@ pub fn directory(url: &str) -> Result<&Path, TopicError> {
     match url.strip_prefix("dir://") {
         Some(path) if !path.is_empty() => Ok(Path::new(path)),
         _ => Err(TopicError::UnknownScheme {
-            url: url.to_owned(),
+            // A mistyped scheme may be followed by secrets.
+            url: url.split('?').next().unwrap_or_default().to_owned(),
             known: KNOWN,
         }),
     }

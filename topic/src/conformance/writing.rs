@@ -36,7 +36,7 @@ pub(super) fn records_are_kept_as_given(subject: &Subject<'_>) -> Outcome {
             payload: every_byte.clone(),
         },
         Kept {
-            timestamp_millis: 0,
+            timestamp_millis: 1_600_000_000_000,
             headers: headers(&[("n", &every_byte)]),
             payload: b"x".to_vec(),
         },
@@ -64,6 +64,15 @@ pub(super) fn records_are_kept_as_given(subject: &Subject<'_>) -> Outcome {
 pub(super) fn empty_payload(subject: &Subject<'_>) -> Outcome {
     let topic = subject.make(Timestamps::Create, 1);
     let records = [Kept::new(1, ""), Kept::new(2, "full"), Kept::new(3, "")];
+    let mut writer = topic.writer()?;
+    append_all(&mut *writer, 0, &records)?;
+    writer.flush()?;
+    expect(&mut *topic.reader(0, 0)?, 0, &records)
+}
+
+pub(super) fn the_first_millisecond(subject: &Subject<'_>) -> Outcome {
+    let topic = subject.make(Timestamps::Create, 1);
+    let records = [Kept::new(5, "x"), Kept::new(0, "1970-01-01T00:00:00.000Z")];
     let mut writer = topic.writer()?;
     append_all(&mut *writer, 0, &records)?;
     writer.flush()?;
@@ -110,7 +119,7 @@ pub(super) fn nothing_is_visible_before_flush(subject: &Subject<'_>) -> Outcome 
     let mut reader = topic.reader(0, 0)?;
     // Large enough that a writer's buffers overflow.
     let records: Vec<Kept> = (0..60)
-        .map(|n| Kept::new(n, vec![n as u8; 100_000]))
+        .map(|n| Kept::new(n + 1, vec![n as u8; 100_000]))
         .collect();
     for record in &records {
         record.append(&mut *writer, 0)?;
@@ -137,7 +146,7 @@ pub(super) fn partitions_are_independent(subject: &Subject<'_>) -> Outcome {
         // Partition 3 stays empty.
         let partition = n * n % PARTITIONS;
         if partition != 3 {
-            let record = Kept::new(i64::from(n), format!("{partition}/{n}"));
+            let record = Kept::new(i64::from(n) + 1, format!("{partition}/{n}"));
             record.append(&mut *writer, partition)?;
             kept[partition as usize].push(record);
         }

@@ -35,6 +35,8 @@ pub struct Options {
     pub record_limit_bytes: usize,
     /// How long records are kept.
     pub retention: Retention,
+    /// Copies of each record, where brokers keep them. `None`: their default. The embedded log has one.
+    pub replication: Option<u16>,
 }
 
 impl Default for Options {
@@ -46,6 +48,7 @@ impl Default for Options {
             segment_bytes: 128 << 20,
             record_limit_bytes: (1 << 20) + (64 << 10),
             retention: Retention::default(),
+            replication: None,
         }
     }
 }

@@ -1,0 +1,104 @@
+//! From librdkafka's errors to ours: what ends the work, and what is tried again.
+//!
+//! Law: a broker that is away ends nothing; a topic that is gone, or a right that is missing, does.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::TopicError;
+
+/// Whether trying again cannot help: a right is missing, or the client's own state is broken.
+fn is_denied(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as C;
+    matches!(
+        code,
+        C::TopicAuthorizationFailed
+            | C::ClusterAuthorizationFailed
+            | C::Authentication
+            | C::SaslAuthenticationFailed
+            | C::UnsupportedSASLMechanism
+    )
+}
+
+/// Whether the topic, or a partition of it, is not there (any more).
+pub(super) fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as C;
+    matches!(
+        code,
+        C::UnknownTopic | C::UnknownTopicOrPartition | C::UnknownPartition
+    )
+}
+
+/// The error of trying to do `what` with the topic `url`. `last`: what the connection has complained of before.
+pub(super) fn of(url: &str, what: &str, error: &KafkaError, last: Option<String>) -> TopicError {
+    let url = url.to_owned();
+    if let KafkaError::ClientConfig(_, what, _, _) | KafkaError::ClientCreation(what) = error {
+        // librdkafka names the property; its value may be secret and is not told.
+        return TopicError::BadOptions {
+            url,
+            what: what.clone(),
+        };
+    }
+    let code = error.rdkafka_error_code();
+    let cause = match (code, last) {
+        // "Timed out" says nothing; why there was no answer does.
+        (
+            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure),
+            Some(last),
+        ) => last,
+        (Some(code), _) => code.to_string(),
+        (None, _) => error.to_string(),
+    };
+    match code {
+        Some(code) if is_unknown(code) => TopicError::Missing { url },
+        Some(code) if is_denied(code) => TopicError::Denied {
+            url,
+            what: what.to_owned(),
+            cause,
+        },
+        _ => TopicError::Unreachable {
+            url,
+            what: what.to_owned(),
+            cause,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_says_what_to_expect() {
+        use RDKafkaErrorCode as C;
+        let of = |code| {
+            of(
+                "kafka://h/t",
+                "read",
+                &KafkaError::MetadataFetch(code),
+                None,
+            )
+        };
+        assert!(matches!(
+            of(C::UnknownTopicOrPartition),
+            TopicError::Missing { .. }
+        ));
+        assert!(matches!(
+            of(C::TopicAuthorizationFailed),
+            TopicError::Denied { .. }
+        ));
+        assert!(matches!(
+            of(C::BrokerTransportFailure),
+            TopicError::Unreachable { .. }
+        ));
+        let error = super::of(
+            "kafka://h/t",
+            "read",
+            &KafkaError::MetadataFetch(C::OperationTimedOut),
+            Some("connection refused".to_owned()),
+        );
+        assert_eq!(
+            error.to_string(),
+            "kafka://h/t: the brokers do not let us read: connection refused"
+        );
+    }
+}

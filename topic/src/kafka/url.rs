@@ -1,0 +1,227 @@
+//! `kafka://host:9092,host2:9092/topic?property=value&…`: what it names, and how it may be shown.
+//!
+//! Why our own: the list of hosts before the topic is no URL authority, and a secret must never come out again.
+//! Law: a value that is secret is in no message; it may stand in a file (`sasl.password.file=/path`).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::TopicError;
+
+/// Before the hosts.
+pub(crate) const SCHEME: &str = "kafka://";
+
+/// Properties whose values are never shown, and may be given as `NAME.file=PATH`.
+const SECRETS: [&str; 8] = [
+    "sasl.password",
+    "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.config",
+    "sasl.oauthbearer.assertion.private.key.passphrase",
+    "sasl.oauthbearer.assertion.private.key.pem",
+    "ssl.key.password",
+    "ssl.key.pem",
+    "ssl.keystore.password",
+];
+
+/// Properties on which the laws of a topic rest.
+const OURS: [(&str, &str); 9] = [
+    ("bootstrap.servers", "the hosts stand before the topic"),
+    ("metadata.broker.list", "the hosts stand before the topic"),
+    ("acks", "a record counts once all replicas in sync have it"),
+    (
+        "request.required.acks",
+        "a record counts once all replicas in sync have it",
+    ),
+    (
+        "enable.idempotence",
+        "a retry must not write a record twice",
+    ),
+    (
+        "auto.offset.reset",
+        "an offset that is gone must be told, not skipped",
+    ),
+    ("enable.auto.commit", "offsets are kept in the job's state"),
+    (
+        "enable.auto.offset.store",
+        "offsets are kept in the job's state",
+    ),
+    ("enable.partition.eof", "the job must know when all is read"),
+];
+
+/// A topic of a Kafka cluster, and the properties of its clients.
+#[derive(Clone)]
+pub(crate) struct Address {
+    /// As for librdkafka's `bootstrap.servers`.
+    pub(crate) hosts: String,
+    pub(crate) topic: String,
+    /// librdkafka's, in their own words.
+    pub(crate) properties: BTreeMap<String, String>,
+}
+
+impl Address {
+    /// Reads a URL, and the files of secrets that it names.
+    pub(crate) fn parse(url: &str) -> Result<Address, TopicError> {
+        let rest = url.strip_prefix(SCHEME).unwrap_or(url);
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (hosts, topic) = place.split_once('/').unwrap_or((place, ""));
+        let refused = |what: &str| TopicError::BadOptions {
+            url: redacted(url),
+            what: what.to_owned(),
+        };
+        if hosts.contains('@') {
+            let what =
+                "no user stands before the hosts: give ?sasl.username=…&sasl.password.file=/path";
+            return Err(refused(what));
+        }
+        if hosts.is_empty() || topic.is_empty() || topic.contains('/') {
+            return Err(refused(
+                "give kafka://host:9092,host2:9092/topic?property=value",
+            ));
+        }
+        let decode =
+            |text: &str| decoded(text).ok_or_else(|| refused("a % stands for itself as %25"));
+        let mut properties = BTreeMap::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair
+                .split_once('=')
+                .ok_or_else(|| refused("properties are given as property=value"))?;
+            let (name, value) = property(&decode(name)?, decode(value)?, &refused)?;
+            properties.insert(name, value);
+        }
+        Ok(Address {
+            hosts: decode(hosts)?,
+            topic: decode(topic)?,
+            properties,
+        })
+    }
+
+    /// The URL without secrets.
+    pub(crate) fn url(&self) -> String {
+        let mut url = format!("{SCHEME}{}/{}", self.hosts, self.topic);
+        let mut separator = '?';
+        for (name, value) in &self.properties {
+            let shown = if is_secret(name) { "***" } else { value };
+            url.push_str(&format!("{separator}{name}={shown}"));
+            separator = '&';
+        }
+        url
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url())
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    SECRETS.contains(&name)
+}
+
+/// One property, its secret read from its file.
+fn property(
+    name: &str,
+    value: String,
+    refused: &dyn Fn(&str) -> TopicError,
+) -> Result<(String, String), TopicError> {
+    if let Some((_, why)) = OURS.iter().find(|(ours, _)| *ours == name) {
+        return Err(refused(&format!("{name} is not for choice: {why}")));
+    }
+    let Some(secret) = name.strip_suffix(".file").filter(|name| is_secret(name)) else {
+        return Ok((name.to_owned(), value));
+    };
+    match std::fs::read_to_string(&value) {
+        Ok(text) => Ok((
+            secret.to_owned(),
+            text.trim_end_matches(['\r', '\n']).to_owned(),
+        )),
+        Err(e) => Err(refused(&format!("{name}: {value} cannot be read: {e}"))),
+    }
+}
+
+/// `%41` is `A`. `None`: no UTF-8, or a `%` without two digits.
+fn decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
+            let value = digit()? * 16 + digit()?;
+            bytes.push(u8::try_from(value).ok()?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// For messages about a URL that could not be read: nothing that may hide a secret.
+pub(crate) fn redacted(url: &str) -> String {
+    let place = url.split('?').next().unwrap_or_default();
+    match place.rsplit_once('@') {
+        Some((_, after)) => format!("{SCHEME}***@{after}"),
+        None => place.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_topic_and_properties() {
+        let address = Address::parse(
+            "kafka://a:9092,b:9093/flows?linger.ms=5&client.id=x%20%26%3D&sasl.password=p%25",
+        )
+        .unwrap();
+        assert_eq!(address.hosts, "a:9092,b:9093");
+        assert_eq!(address.topic, "flows");
+        let values: Vec<_> = address.properties.values().map(String::as_str).collect();
+        assert_eq!(values, ["x &=", "5", "p%"]);
+    }
+
+    #[test]
+    fn secrets_stay_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("password");
+        std::fs::write(&path, "hunter2\n").unwrap();
+        let url = format!(
+            "kafka://h/t?sasl.password.file={}&ssl.key.password=hunter2&sasl.username=me",
+            path.display()
+        );
+        let address = Address::parse(&url).unwrap();
+        assert_eq!(address.properties["sasl.password"], "hunter2");
+        let shown = format!("{} {address:?}", address.url());
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("sasl.username=me") && shown.contains("ssl.key.password=***"));
+        for url in [
+            "kafka://u:hunter2@h/t",
+            "kafka://h?sasl.password=hunter2",
+            "kafka://h/t?sasl.password=hunter2&acks=1",
+            "kafka://h/t?sasl.password=hunter2%",
+        ] {
+            let error = Address::parse(url).unwrap_err().to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_laws_rest_on_is_not_for_choice() {
+        for (name, _) in OURS {
+            let error = Address::parse(&format!("kafka://h/t?{name}=1")).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        for url in [
+            "kafka://",
+            "kafka://h",
+            "kafka:///t",
+            "kafka://h/a/b",
+            "kafka://h/t?x",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            assert!(matches!(error, TopicError::BadOptions { .. }), "{error}");
+        }
+        let missing = Address::parse("kafka://h/t?sasl.password.file=/nowhere").unwrap_err();
+        assert!(missing.to_string().contains("/nowhere"), "{missing}");
+    }
+}
