@@ -3,11 +3,19 @@
 //! Environment names and the keys of the configuration file are derived from these definitions (`settings`).
 //! Law: what does not work yet is not here.
 
+mod check;
+mod schema;
+mod topic;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use check::{Check, Completions, Man};
+pub(crate) use schema::{Schema, SchemaApply, SchemaDiff, SchemaPrint};
+pub(crate) use topic::{TailFormat, Topic, TopicCreate, TopicDescribe, TopicTail};
 
 /// Network-flow stream processor: sFlow, NetFlow and IPFIX to exact 5-minute rows.
 #[derive(Debug, Parser)]
@@ -37,6 +45,18 @@ pub(crate) enum Command {
     Mock(Mock),
     /// Run the job: topic to 5-minute rows in sinks; goes on from the last checkpoint.
     Run(Run),
+    /// Make, describe or read a topic.
+    #[command(subcommand)]
+    Topic(Topic),
+    /// Print, apply or compare the schema of a store; print that of the messages.
+    #[command(subcommand)]
+    Schema(Schema),
+    /// Check a configuration, and with --connect what it points to, without starting anything.
+    Check(Check),
+    /// Print a completion script for a shell.
+    Completions(Completions),
+    /// Print the manual page.
+    Man(Man),
 }
 
 /// `collect`.

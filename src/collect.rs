@@ -16,13 +16,14 @@ use serde_json::json;
 use crate::failure::Failure;
 use crate::http::{self, Page};
 use crate::progress::LiveLine;
-use crate::{cli, clock, signals, status, telemetry};
+use crate::{check, cli, clock, signals, status, telemetry};
 
 /// Between two looks at the collector.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Collects until a signal comes.
 pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
+    check::flags::collector(options).or_refuse()?;
     let stop = signals::install()?;
     let mut registry = telemetry::registry();
     let metrics = Metrics::register(&mut registry);
@@ -36,6 +37,9 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
         ..Options::default()
     };
     let topic = flow_topic::url::open_with(&options.topic, Some(made), context)?;
+    if let Some(doubt) = check::reach::timestamps(topic.as_ref()) {
+        tracing::warn!("{doubt}");
+    }
     let counted = metrics.clone();
     let page = Page {
         registry: Arc::new(registry),

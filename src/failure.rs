@@ -12,6 +12,8 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// Done. Also: the reader of our standard output went away.
     Success,
+    /// What was compared differs.
+    Different,
     /// The command line is wrong.
     Usage,
     /// Something we depend on does not answer.
@@ -31,6 +33,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Success => 0,
+            Exit::Different => 1,
             Exit::Usage => 2,
             Exit::Unavailable => 69,
             Exit::Bug => 70,
@@ -91,6 +94,17 @@ impl Failure {
             let _ = io::stderr().write_all(text.as_bytes());
         }
         ExitCode::from(self.exit.code())
+    }
+
+    /// What went wrong and what to do, in one line, for a list of several.
+    pub(crate) fn line(&self) -> String {
+        let hint = self.hint.iter().map(|hint| format!("; {hint}"));
+        one_line(&format!("{}{}", self.what, hint.collect::<String>()))
+    }
+
+    /// How the process would end.
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
     }
 
     #[cfg(test)]

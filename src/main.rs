@@ -3,6 +3,7 @@
 //! Wiring only: the rooms do the work, this crate reads the command line and connects them.
 //! Law: the panic hook is set before anything else, since a panicking worker would leave the others hanging.
 
+mod check;
 mod cli;
 mod clock;
 mod collect;
@@ -14,15 +15,19 @@ mod demo_status;
 mod exits;
 mod failure;
 mod http;
+mod manual;
 mod mock;
 mod panic;
 mod progress;
 mod run;
 mod running;
+mod schema;
 mod settings;
 mod signals;
 mod status;
 mod telemetry;
+mod topic;
+mod topic_tail;
 mod units;
 
 use std::process::ExitCode;
@@ -46,5 +51,10 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
         Command::Mock(options) => mock::run(&options),
         Command::Run(options) => run::run(&options),
+        Command::Topic(command) => topic::run(&command),
+        Command::Schema(command) => schema::run(&command),
+        Command::Check(options) => check::run(&options, cli.config.as_deref()),
+        Command::Completions(options) => manual::completions(options.shell),
+        Command::Man(options) => manual::pages(options.directory.as_deref()),
     }
 }

@@ -23,9 +23,13 @@ pub(crate) fn run(options: &cli::Mock) -> Result<(), Failure> {
     match (&options.topic, &options.udp) {
         (Some(url), None) => topic::write(url, options, &stop),
         (None, Some(url)) => udp::send(url, options, &stop),
-        _ => Err(Failure::new(Exit::Usage, "mock needs one target")
-            .hint("give either --topic URL or --udp URL")),
+        _ => Err(one_target()),
     }
+}
+
+/// Neither a topic nor a collector was given, or both.
+pub(crate) fn one_target() -> Failure {
+    Failure::new(Exit::Usage, "mock needs one target").hint("give either --topic URL or --udp URL")
 }
 
 fn generator_options(options: &cli::Mock, from_ns: u64) -> Options {

@@ -15,6 +15,7 @@ use flow_topic::Options;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
+use crate::check;
 use crate::cli;
 use crate::failure::Failure;
 use crate::http::{self, Page};
@@ -27,6 +28,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Runs until the topic's end, a signal or an error.
 pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
+    check::flags::job(options).or_refuse()?;
     let stop = signals::install()?;
     let mut registry = telemetry::registry();
     let job_metrics = flow_dataflow::Metrics::register(&mut registry);
@@ -105,7 +107,8 @@ fn database(url: &str) -> Option<PathBuf> {
     url.strip_prefix("sqlite://").map(PathBuf::from)
 }
 
-fn config(options: &cli::Run) -> JobConfig {
+/// The job's configuration.
+pub(crate) fn config(options: &cli::Run) -> JobConfig {
     let mut config = JobConfig {
         workers: options.workers,
         until_end: options.until_end,

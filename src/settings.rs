@@ -15,6 +15,7 @@ mod refuse;
 mod variables;
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
 
@@ -55,6 +56,36 @@ pub(crate) fn parse<C: CommandFactory + FromArgMatches>(
     C::from_arg_matches(&matches).map_err(|error| refuse::usage(&error))
 }
 
+/// The commands that the file or the environment has settings for, in the order of `--help`; without those inside others.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn sections<C: CommandFactory>(
+    config: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Vec<String>, Failure> {
+    let variables = variables::variables(environment);
+    let path = config
+        .map(Path::to_owned)
+        .or_else(|| variables::config_path(&[], &variables));
+    let given = path.map_or_else(|| Ok(Vec::new()), |path| file::read(&path))?;
+    let command = C::command();
+    let mut all = Vec::new();
+    for (name, value) in variables.iter().filter(variables::is_setting) {
+        all.extend(variables::from_variable(&command, name, value)?.section);
+    }
+    all.extend(given.into_iter().filter_map(|setting| setting.section));
+    let names = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned());
+    Ok(names.filter(|name| all.contains(name)).collect())
+}
+
+/// The command line's definition with the environment's names in its help.
+pub(crate) fn described<C: CommandFactory>() -> Command {
+    names::describe(C::command())
+}
+
 /// Makes the setting its flag's default; refuses names that no flag has, and values that the flag would refuse.
 fn apply(command: Command, setting: &Setting) -> Result<Command, Failure> {
     let all = names::keys(&command);
@@ -71,10 +102,12 @@ fn apply(command: Command, setting: &Setting) -> Result<Command, Failure> {
             .default_values(setting.values.clone())
             .hide_default_value(true)
     };
-    Ok(match &setting.section {
-        None => command.mut_arg(id, default),
-        Some(section) => command.mut_subcommand(section, |sub| sub.mut_arg(id, default)),
-    })
+    Ok(names::change(
+        command,
+        setting.section.as_deref(),
+        &id,
+        default,
+    ))
 }
 
 #[cfg(test)]

@@ -21,6 +21,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(positive)
 }
 
+/// An age of at least 1 ms, in whole days too: `7d` is seven times 24 hours.
+pub(crate) fn age(text: &str) -> Result<Duration, String> {
+    match text.strip_suffix('d').map(str::parse::<u32>) {
+        Some(Ok(days @ 1..)) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
+        _ => duration(text).map_err(|_| "an age has a unit: 7d, 12h or 30m".to_owned()),
+    }
+}
+
 /// A number of bytes: `4096`, `16KiB`, `1MB`.
 pub(crate) fn size_bytes(text: &str) -> Result<usize, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
@@ -111,6 +119,15 @@ mod tests {
         assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
         for wrong in ["30", "", "s", "-5m", "0s", "five"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages_may_be_days() {
+        assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
+        assert_eq!(age("12h"), Ok(Duration::from_secs(43_200)));
+        for wrong in ["7", "0d", "d", "1.5d"] {
+            assert!(age(wrong).is_err(), "{wrong}");
         }
     }
 

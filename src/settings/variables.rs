@@ -27,7 +27,8 @@ pub(super) fn variables(
 
 /// Whether it is meant for the command line: the file's own name is not, nor are the tests' variables.
 pub(super) fn is_setting((name, _): &&(String, String)) -> bool {
-    !["BLESS", "CONFIG", "SHARED"].contains(&&name[PREFIX.len()..])
+    let name = &name[PREFIX.len()..];
+    !["BLESS", "CONFIG", "SHARED"].contains(&name) && !name.starts_with("TEST_")
 }
 
 /// `--config` has to be found before the command line can be read.
