@@ -71,10 +71,13 @@ pub(crate) struct Collect {
     /// Partitions of a topic that is made.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub(crate) partitions: u32,
-    /// Receive buffer asked of the kernel for each listener.
+    /// Sockets for each listener, sharing its port; each has two threads.
+    #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) sockets: u16,
+    /// Receive buffer asked of the kernel for each socket.
     #[arg(long, value_name = "SIZE", default_value = "32MiB", value_parser = crate::units::size_bytes)]
     pub(crate) receive_buffer: usize,
-    /// Datagrams that may wait for the decoder; what exceeds it is dropped and counted.
+    /// Datagrams that may wait for the decoders; what exceeds it is dropped and counted.
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = crate::units::size_bytes)]
     pub(crate) queue: usize,
     /// A pack is written at this size.
@@ -83,9 +86,12 @@ pub(crate) struct Collect {
     /// A pack waits that long for more flows.
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = crate::units::duration)]
     pub(crate) pack_wait: Duration,
-    /// Field numbers of the messages.
-    #[arg(long, value_enum, default_value_t = Dialect::Goflow2)]
-    pub(crate) dialect: Dialect,
+    /// How flows become records of the topic.
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// File in which templates and sampling rates outlive a restart.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
     /// Serve metrics, health and a page at HOST:PORT; :PORT means loopback.
     #[arg(long, value_name = "ADDRESS", value_parser = crate::units::http_address)]
     pub(crate) http: Option<std::net::SocketAddr>,
@@ -97,6 +103,58 @@ fn pack_size(text: &str) -> Result<usize, String> {
         size @ 1024..=1_048_576 => Ok(size),
         _ => Err("give 1KiB to 1MiB".to_owned()),
     }
+}
+
+/// How flows become records of a topic.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Shape {
+    /// What a record of the topic holds.
+    #[arg(long, value_enum, default_value_t = Form::Packed)]
+    pub(crate) framing: Form,
+    /// Field numbers of the messages.
+    #[arg(long, value_enum, default_value_t = Dialect::Goflow2)]
+    pub(crate) dialect: Dialect,
+    /// Which partition flows go to.
+    #[arg(long, value_enum, default_value_t = PartitionBy::RoundRobin)]
+    pub(crate) partition_by: PartitionBy,
+}
+
+impl From<Shape> for flow_ingest::pack::Shape {
+    fn from(shape: Shape) -> Self {
+        use flow_ingest::pack::{Form as Written, Spread};
+        flow_ingest::pack::Shape {
+            form: match shape.framing {
+                Form::Packed => Written::Packed,
+                Form::Delimited => Written::Delimited,
+                Form::Bare => Written::Bare,
+            },
+            dialect: shape.dialect.into(),
+            spread: match shape.partition_by {
+                PartitionBy::RoundRobin => Spread::RoundRobin,
+                PartitionBy::Exporter => Spread::Exporter,
+            },
+        }
+    }
+}
+
+/// What a record holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// About a hundred length-prefixed messages, and our header.
+    Packed,
+    /// One length-prefixed message, no header: as goflow2 -format=bin and GoFlow -proto.fixedlen write.
+    Delimited,
+    /// One bare message, no header: as GoFlow writes by default.
+    Bare,
+}
+
+/// How flows are spread over partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PartitionBy {
+    /// In turn.
+    RoundRobin,
+    /// All flows of an exporter to one partition.
+    Exporter,
 }
 
 /// Whose field numbers.
@@ -161,6 +219,9 @@ pub(crate) struct Mock {
     /// Partitions of a topic that is made.
     #[arg(long, value_name = "N", default_value_t = 4)]
     pub(crate) partitions: u32,
+    /// How flows become records of the topic.
+    #[command(flatten)]
+    pub(crate) shape: Shape,
 }
 
 fn positive(text: &str) -> Result<u64, String> {

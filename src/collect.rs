@@ -42,6 +42,7 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
     }
     let counted = metrics.clone();
     let page = Page {
+        goflow: Some(metrics.goflow.clone()),
         registry: Arc::new(registry),
         status: Arc::new(move || json!({ "stages": status::collector(&counted.totals()) })),
         last_hour: None,
@@ -75,7 +76,9 @@ fn config(options: &cli::Collect) -> Result<Config, CollectError> {
         queue_bytes: options.queue,
         pack_bytes: options.pack_size,
         pack_wait: options.pack_wait,
-        dialect: options.dialect.into(),
+        sockets: usize::from(options.sockets),
+        shape: options.shape.into(),
+        state: options.state.clone(),
         ..Config::default()
     })
 }

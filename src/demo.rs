@@ -67,6 +67,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
         listen: listen.collect::<Result<_, _>>()?,
         ..Config::default()
     };
+    let goflow = ingest_metrics.goflow.clone();
     let collector = Collector::start(&config, Arc::clone(&topic), ingest_metrics, clock::system())?;
     let exporters_stop = Arc::new(AtomicBool::new(false));
     let [sflow, netflow] = collector.local_addrs()[..] else {
@@ -99,6 +100,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     let (status_database, status_url) = (database.clone(), url.clone());
     let watched = sink_metrics.clone();
     let page = Page {
+        goflow: Some(goflow),
         registry: Arc::new(registry),
         status: Arc::new(move || {
             shown.upgrade().map_or(serde_json::Value::Null, |demo| {

@@ -86,6 +86,7 @@ fn page(
 ) -> Page {
     let running = Arc::clone(&status);
     Page {
+        goflow: None,
         registry: Arc::new(registry),
         status: Arc::new(move || {
             let look = status.look();

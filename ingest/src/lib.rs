@@ -2,6 +2,7 @@
 //!
 //! Room law: knows `proto` and `topic`, nothing of the job, the tables or the stores.
 
+pub mod goflow;
 pub mod metrics;
 pub mod mock;
 pub mod pack;

@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
+use crate::goflow::Goflow;
 use crate::wire::{Outcome, Protocol, Reason};
 
 type Label = [(&'static str, &'static str); 1];
@@ -24,14 +25,28 @@ pub struct Metrics {
     pub receive_errors: Counter,
     /// Datagrams that the kernel dropped, its receive buffer being full.
     pub kernel_drops: Counter,
+    /// Receive buffer asked of the kernel for each socket, bytes.
+    pub asked_buffer_bytes: Gauge,
+    /// The least that it granted one, bytes.
+    pub granted_buffer_bytes: Gauge,
+    /// Sockets of all listeners.
+    pub sockets: Gauge,
     /// Datagrams that found the queue to the decoder full.
     pub queue_drops: Counter,
-    /// Bytes in the queue to the decoder.
+    /// Bytes in the queues to the decoders.
     pub queue_bytes: Gauge,
     /// Datagrams of another protocol than their listener's scheme names; decoded all the same.
     pub unexpected_protocol: Counter,
     /// Exporters that hold state in the decoder.
     pub exporters: Gauge,
+    /// Bytes of data sets that wait for their template.
+    pub early_bytes: Gauge,
+    /// Templates restored at the start.
+    pub restored_templates: Counter,
+    /// Failed attempts to save templates.
+    pub state_errors: Counter,
+    /// The same counts in GoFlow's terms; not registered, since a scrape must ask for them.
+    pub goflow: Goflow,
     /// Flows in packs that the topic has made durable.
     pub written_flows: Counter,
     /// These packs.
@@ -52,6 +67,8 @@ struct Decoded {
     late: Counter,
     unknown_rate_flows: Counter,
     waiting_sets: Counter,
+    /// What became of them: decoded later, dropped.
+    early_sets: Vec<Counter>,
     templates: Counter,
     clamped_times: Counter,
 }
@@ -100,6 +117,10 @@ impl Decoded {
         let late = "Units once counted as missing that came late";
         let unknown = "Flows of unknown sampling rate, written with rate 1 and marked";
         let waiting = "Data sets whose template had not come";
+        let early = (
+            "decode_early_sets",
+            "What became of them: decoded once the template came, or dropped for lack of room or by age",
+        );
         Decoded {
             datagrams: labelled(registry, datagrams, "protocol", protocols().chain(["none"])),
             flows: labelled(registry, flows, "protocol", protocols()),
@@ -108,6 +129,7 @@ impl Decoded {
             late: register(registry, "decode_sequence_late", late),
             unknown_rate_flows: register(registry, "decode_unknown_rate_flows", unknown),
             waiting_sets: register(registry, "decode_waiting_sets", waiting),
+            early_sets: labelled(registry, early, "outcome", ["decoded", "dropped"]),
             templates: register(
                 registry,
                 "decode_templates",
@@ -150,11 +172,38 @@ impl Metrics {
             ),
             kernel_drops: nth(&dropped, 0),
             queue_drops: nth(&dropped, 1),
+            asked_buffer_bytes: register(
+                registry,
+                "ingest_receive_buffer_asked_bytes",
+                "Receive buffer asked of the kernel for each socket",
+            ),
+            granted_buffer_bytes: register(
+                registry,
+                "ingest_receive_buffer_granted_bytes",
+                "The least receive buffer that the kernel granted a socket",
+            ),
+            sockets: register(registry, "ingest_sockets", "Sockets of all listeners"),
             queue_bytes: register(
                 registry,
                 "ingest_queue_bytes",
-                "Bytes waiting for the decoder",
+                "Bytes waiting for the decoders",
             ),
+            early_bytes: register(
+                registry,
+                "decode_early_bytes",
+                "Bytes of data sets that wait for their template",
+            ),
+            restored_templates: register(
+                registry,
+                "decode_restored_templates",
+                "Templates restored from the state file at the start",
+            ),
+            state_errors: register(
+                registry,
+                "decode_state_errors",
+                "Failed attempts to save templates to the state file",
+            ),
+            goflow: Goflow::default(),
             unexpected_protocol: register(registry, "ingest_unexpected_datagrams", unexpected),
             exporters: register(
                 registry,
@@ -200,6 +249,10 @@ impl Metrics {
             .unknown_rate_flows
             .inc_by(u64::from(outcome.unknown_rate_flows));
         self.decoded.waiting_sets.inc_by(u64::from(outcome.waiting));
+        let early = [outcome.early_decoded, outcome.early_dropped];
+        for (counter, n) in self.decoded.early_sets.iter().zip(early) {
+            counter.inc_by(u64::from(n));
+        }
         self.decoded.templates.inc_by(u64::from(outcome.templates));
         self.decoded
             .clamped_times
@@ -224,6 +277,8 @@ impl Metrics {
             packs_written: self.written_packs.get(),
             topic_drops: self.topic_drops.get(),
             waiting_sets: decoded.waiting_sets.get(),
+            early_sets_decoded: decoded.early_sets.first().map_or(0, Counter::get),
+            early_sets_dropped: decoded.early_sets.get(1).map_or(0, Counter::get),
             sequence_missing: sum(&decoded.missing).saturating_sub(decoded.late.get()),
             errors: errors.filter(|(_, n)| *n > 0).collect(),
         }
@@ -255,6 +310,10 @@ pub struct Totals {
     pub topic_drops: u64,
     /// Data sets whose template had not come.
     pub waiting_sets: u64,
+    /// Of these, those that were decoded once it came.
+    pub early_sets_decoded: u64,
+    /// And those that were dropped; the rest still waits.
+    pub early_sets_dropped: u64,
     /// Missing by sequence numbers and not come since: flows (v5), records (IPFIX), datagrams (v9, sFlow).
     pub sequence_missing: u64,
     /// Parts of datagrams left out, by reason.

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
+use flow_ingest::goflow::Goflow;
 use prometheus_client::registry::Registry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -29,6 +30,8 @@ const TRIES: u16 = 20;
 pub(crate) struct Page {
     /// Metrics for `/metrics`.
     pub(crate) registry: Arc<Registry>,
+    /// The collector's in GoFlow's terms, for `/metrics?names=goflow`; `None`: no collector here.
+    pub(crate) goflow: Option<Goflow>,
     /// The answer of `/api/status`; asked by every open page every two seconds, and must not block.
     pub(crate) status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// SQLite file of `/api/last-hour`; it need not exist yet.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -15,11 +15,13 @@ use axum::routing::get;
 use tokio::sync::Mutex;
 
 use super::{Page, last_hour};
+use crate::clock;
 
 const PAGE: &str = include_str!("page.html");
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; script-src 'unsafe-inline'; \
                       style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
@@ -91,16 +93,55 @@ async fn readyz(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
+async fn metrics(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &shared.page.registry) {
-        Ok(()) => answer(StatusCode::OK, OPEN_METRICS, text),
-        Err(error) => answer(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            TEXT,
-            format!("{error}\n"),
-        ),
+    if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &shared.page.registry)
+    {
+        let code = StatusCode::INTERNAL_SERVER_ERROR;
+        return answer(code, TEXT, format!("{error}\n"));
     }
+    match query.as_deref() {
+        None | Some("") => answer(StatusCode::OK, OPEN_METRICS, text),
+        Some("names=goflow") => {
+            let goflow = shared.page.goflow.as_ref();
+            let added = goflow.map_or(String::new(), |goflow| goflow.text(clock::now_ns()));
+            answer(StatusCode::OK, PROMETHEUS, prometheus(&text) + &added)
+        }
+        Some(_) => {
+            let known = "give no parameter, or names=goflow\n";
+            answer(StatusCode::BAD_REQUEST, TEXT, known)
+        }
+    }
+}
+
+/// OpenMetrics as the older text format, in which GoFlow's names, that end as they like, can stand beside: no end mark,
+/// and a counter is known by the name that its samples bear.
+fn prometheus(open_metrics: &str) -> String {
+    let mut text = String::with_capacity(open_metrics.len());
+    let mut counters = std::collections::BTreeSet::new();
+    let mut types = open_metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "));
+    counters.extend(
+        types
+            .by_ref()
+            .filter_map(|line| line.strip_suffix(" counter")),
+    );
+    for line in open_metrics.lines().filter(|line| *line != "# EOF") {
+        let named = ["# HELP ", "# TYPE "]
+            .iter()
+            .find_map(|mark| Some((*mark, line.strip_prefix(mark)?.split_once(' ')?)));
+        match named {
+            Some((mark, (name, rest))) if counters.contains(name) => {
+                text.push_str(&format!("{mark}{name}_total {rest}\n"));
+            }
+            _ => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text
 }
 
 async fn status(State(shared): State<Arc<Shared>>) -> Response {

@@ -7,7 +7,6 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flow_ingest::mock::{Generator, TopicWriter};
-use flow_proto::Dialect;
 use flow_topic::Timestamps;
 
 use super::{STEP, generator_options};
@@ -39,7 +38,7 @@ pub(super) fn write(url: &str, options: &cli::Mock, stop: &AtomicBool) -> Result
         ..flow_topic::Options::default()
     };
     let topic = flow_topic::url::open(url, Some(made))?;
-    let writer = TopicWriter::open(topic.as_ref(), simulated, Dialect::default())?;
+    let writer = TopicWriter::open(topic.as_ref(), simulated, options.shape)?;
     // Live flows are paced by the clock; simulated ones only if a speed is given.
     let speed = options.speed.or((!simulated).then_some(1.0));
     let until_ns = if simulated { now_ns } else { u64::MAX };

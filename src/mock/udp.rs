@@ -20,6 +20,11 @@ pub(super) fn send(url: &str, options: &cli::Mock, stop: &AtomicBool) -> Result<
         return Err(Failure::new(Exit::Usage, "--from and --speed need --topic")
             .hint("over UDP the receive time is the collector's"));
     }
+    let shape = flow_ingest::pack::Shape::from(options.shape);
+    if shape != flow_ingest::pack::Shape::default() {
+        let what = "--framing, --dialect and --partition-by need --topic";
+        return Err(Failure::new(Exit::Usage, what).hint("over UDP they are the collector's"));
+    }
     let (protocol, target) = target(url)?;
     let blocks = demo_data::blocks()?;
     let mut exporters = (0..options.exporters)

@@ -3,10 +3,10 @@
 //! The back-fill of the demo and the input of benchmarks: no socket, no decoder.
 //! Law: a record's timestamp is the simulated time; a topic that would set its own is refused.
 
-use flow_proto::{Dialect, Flow};
+use flow_proto::Flow;
 use flow_topic::{Timestamps, Topic, TopicError, Writer};
 
-use crate::pack::{Limits, Packer};
+use crate::pack::{Form, Limits, Pack, Packer, Shape};
 
 /// Bytes after which packs are made durable.
 const FLUSH_BYTES: u64 = 8 << 20;
@@ -34,35 +34,39 @@ pub enum MockError {
 pub struct Written {
     /// Flows.
     pub flows: u64,
-    /// Packs, each one record.
+    /// Packs; each one record, or one record a flow where consumers know no packs.
     pub packs: u64,
     /// Bytes of the packs.
     pub bytes: u64,
 }
 
-/// Writes flows as packs, to the partitions in turn.
+/// Writes flows as packs, or as the records that other consumers know.
 pub struct TopicWriter {
     writer: Box<dyn Writer>,
     packer: Packer,
+    form: Form,
     flows: u64,
     flushed_bytes: u64,
 }
 
 impl TopicWriter {
-    /// Opens the topic's writer. `simulated`: the flows' times are not now's.
+    /// Opens the topic's writer. `simulated`: the flows' times are not now's. A `Dialect` is a shape, too: packs in
+    /// that dialect, to the partitions in turn.
     ///
     /// # Errors
     /// If the times are simulated and the topic sets its own; else the topic's.
     pub fn open(
         topic: &dyn Topic,
         simulated: bool,
-        dialect: Dialect,
+        shape: impl Into<Shape>,
     ) -> Result<TopicWriter, MockError> {
         if simulated && topic.timestamps() == Timestamps::Append {
             return Err(MockError::AppendTimestamps { url: topic.url() });
         }
+        let shape = shape.into();
         Ok(TopicWriter {
-            packer: Packer::new(topic.partitions()?, Limits::default(), dialect),
+            packer: Packer::new(topic.partitions()?, 0, Limits::default(), shape),
+            form: shape.form,
             writer: topic.writer()?,
             flows: 0,
             flushed_bytes: 0,
@@ -75,7 +79,9 @@ impl TopicWriter {
     /// The topic's.
     pub fn write(&mut self, flow: &Flow, now_ns: u64) -> Result<(), MockError> {
         self.flows += 1;
-        let left = self.packer.push(flow, now_ns, self.writer.as_mut())?;
+        let (form, writer) = (self.form, self.writer.as_mut());
+        let mut out = |pack: &Pack<'_>| pack.append(form, writer);
+        let left = self.packer.push(flow, now_ns, &mut out)?;
         if left && self.packer.bytes() - self.flushed_bytes >= FLUSH_BYTES {
             self.flush()?;
         }
@@ -96,7 +102,9 @@ impl TopicWriter {
     /// # Errors
     /// The topic's.
     pub fn finish(mut self, now_ns: u64) -> Result<Written, MockError> {
-        self.packer.flush(now_ns, self.writer.as_mut())?;
+        let (form, writer) = (self.form, self.writer.as_mut());
+        self.packer
+            .flush(now_ns, &mut |pack: &Pack<'_>| pack.append(form, writer))?;
         self.writer.flush()?;
         Ok(Written {
             flows: self.flows,

@@ -1,136 +1,124 @@
-//! The decoding thread: datagrams in, packs out.
+//! A decoding thread: the datagrams of one socket in, packs out.
 //!
-//! One thread holds the state of all exporters. It also watches for silence, since it sees what comes of the
-//! datagrams. Law: every flow decoded is in a pack that goes to the writer; a pack waits for more flows for at
-//! most `pack_wait`.
+//! Each socket has its own, so that the datagrams of an exporter's port stay in order; the state of the exporters is
+//! shared by all. Law: every flow decoded is in a pack that goes to the writer; a pack waits for more flows for at most
+//! `pack_wait`.
 
-use std::sync::mpsc::{RecvTimeoutError, SyncSender};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, SyncSender};
 use std::time::Duration;
 
-use flow_proto::{Addr, Flow, PackBuilder};
+use flow_proto::{Addr, Flow};
 
 use super::Clock;
+use super::batch::Batch;
 use super::listen::Listen;
-use super::queue::{Datagram, Exit};
-use super::watch::Watch;
-use super::write::Pack;
+use super::queue::Exit;
+use super::write::Parcel;
+use crate::goflow::{Arrived, Counts};
 use crate::metrics::Metrics;
-use crate::wire::{Decoder, assume_rate};
+use crate::pack::{Pack, Packer};
+use crate::wire::{SharedDecoder, assume_rate};
 
-/// How long the thread sleeps when there is nothing to do.
-const IDLE_WAIT: Duration = Duration::from_millis(10);
+/// How long the thread sleeps when there is nothing to do but to wait for a pack's time.
+const PACK_WAIT: Duration = Duration::from_millis(10);
+/// And when there is nothing at all.
+const IDLE_WAIT: Duration = Duration::from_millis(500);
 
-/// What the decoding thread owns.
+/// What a decoding thread owns.
 pub(super) struct Decoding {
     pub(super) exit: Exit,
-    pub(super) decoder: Decoder,
-    pub(super) pack: PackBuilder,
-    /// A pack whose first flow is older goes as it is.
-    pub(super) pack_wait_ns: u64,
-    pub(super) packs: SyncSender<Pack>,
-    pub(super) listeners: Vec<Listen>,
+    pub(super) decoder: Arc<SharedDecoder>,
+    pub(super) packer: Packer,
+    pub(super) packs: SyncSender<Parcel>,
+    pub(super) listen: Listen,
+    /// Set once one of the listener's threads has told that it gets what its scheme does not name.
+    pub(super) warned: Arc<AtomicBool>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
+    /// What this thread has seen, in GoFlow's terms.
+    pub(super) goflow: Counts,
+    /// Dropped when the thread ends: the keeper waits for it.
+    pub(super) alive: Sender<()>,
 }
 
 impl Decoding {
-    /// Decodes until all receivers have ended and the queue is empty.
+    /// Decodes until the receiver has ended and the queue is empty.
     pub(super) fn run(mut self) {
-        let mut now_ns = (self.clock)();
-        let mut watch = Watch::new(now_ns);
-        let mut warned = vec![false; self.listeners.len()];
         let mut flows = Vec::new();
-        let mut begun_ns = now_ns;
         loop {
-            let taken = self.exit.take(IDLE_WAIT);
-            now_ns = (self.clock)();
+            let wait = match self.packer.waiting() {
+                0 => IDLE_WAIT,
+                _ => PACK_WAIT,
+            };
+            let taken = self.exit.take(wait);
+            let mut now_ns = (self.clock)();
             match taken {
-                Ok(datagram) => {
-                    self.decode(&datagram, now_ns, &mut flows, &mut watch);
-                    self.warn_once(&datagram, &mut warned);
-                    for flow in flows.drain(..) {
-                        if self.pack.is_empty() {
-                            begun_ns = now_ns;
-                        }
-                        if self.pack.push(&flow) {
-                            hand_over(&mut self.pack, &self.packs);
-                        }
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => self.idle(),
+                Ok(batch) => self.decode(&batch, &mut now_ns, &mut flows),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if now_ns.saturating_sub(begun_ns) >= self.pack_wait_ns {
-                hand_over(&mut self.pack, &self.packs);
-            }
-            if let Some(notice) = watch.notice(now_ns) {
-                tracing::warn!(listening = %self.listening(), "{notice}");
-            }
+            let Ok(_) = self.packer.poll(now_ns, &mut hand_over(&self.packs));
         }
-        hand_over(&mut self.pack, &self.packs);
-        self.idle();
+        let now_ns = (self.clock)();
+        let Ok(_) = self.packer.flush(now_ns, &mut hand_over(&self.packs));
+        drop(self.alive);
     }
 
-    fn decode(
-        &mut self,
-        datagram: &Datagram,
-        now_ns: u64,
-        flows: &mut Vec<Flow>,
-        watch: &mut Watch,
-    ) {
-        let source = Addr::from(datagram.source);
-        let outcome = self
-            .decoder
-            .decode(source, datagram.received_ns, &datagram.payload, flows);
-        flows.iter_mut().for_each(assume_rate);
-        self.metrics.decoded(&outcome);
-        watch.decoded(now_ns, outcome.flows, outcome.waiting);
+    fn decode(&mut self, batch: &Batch, now_ns: &mut u64, flows: &mut Vec<Flow>) {
+        for (source, payload) in batch.iter() {
+            let begun_ns = *now_ns;
+            let exporter = Addr::from(source.ip());
+            let outcome = self
+                .decoder
+                .decode(exporter, batch.received_ns, payload, flows);
+            let decoded_ns = (self.clock)();
+            self.metrics.decoded(&outcome);
+            self.warn_once(source, payload);
+            let mut out = hand_over(&self.packs);
+            for flow in flows.iter_mut() {
+                assume_rate(flow);
+                let Ok(_) = self.packer.push(flow, decoded_ns, &mut out);
+            }
+            *now_ns = (self.clock)();
+            self.goflow.add(&Arrived {
+                source,
+                bytes: payload.len(),
+                outcome: &outcome,
+                flows,
+                begun_ns,
+                decoded_ns,
+                done_ns: *now_ns,
+            });
+            flows.clear();
+        }
     }
 
     /// Tells once per listener that it gets what its scheme does not name.
-    fn warn_once(&self, datagram: &Datagram, warned: &mut [bool]) {
-        let Some(protocol) = crate::wire::detect(&datagram.payload) else {
+    fn warn_once(&self, source: SocketAddr, payload: &[u8]) {
+        let Some(protocol) = crate::wire::detect(payload) else {
             return;
         };
-        let Some(listen) = self.listeners.get(datagram.listener) else {
-            return;
-        };
-        if listen.scheme.expects(protocol) {
+        if self.listen.scheme.expects(protocol) {
             return;
         }
         self.metrics.unexpected_protocol.inc();
-        if let Some(warned @ false) = warned.get_mut(datagram.listener) {
-            *warned = true;
-            let (protocol, source) = (protocol.label(), datagram.source);
+        if !self.warned.swap(true, Ordering::Relaxed) {
+            let (listen, source, protocol) = (&self.listen, source.ip(), protocol.label());
             tracing::warn!(%listen, %source, protocol, "unexpected protocol; decoded all the same");
         }
-    }
-
-    fn idle(&self) {
-        self.metrics
-            .queue_bytes
-            .set(i64::try_from(self.exit.bytes()).unwrap_or(i64::MAX));
-        self.metrics
-            .exporters
-            .set(i64::try_from(self.decoder.exporters()).unwrap_or(i64::MAX));
-    }
-
-    fn listening(&self) -> String {
-        self.listeners
-            .iter()
-            .map(Listen::to_string)
-            .collect::<Vec<_>>()
-            .join(" ")
     }
 }
 
 /// Waits for the writer if it is behind; the queue in front of us then fills, and drops are counted there.
-fn hand_over(pack: &mut PackBuilder, packs: &SyncSender<Pack>) {
-    if pack.is_empty() {
-        return;
+fn hand_over(
+    packs: &SyncSender<Parcel>,
+) -> impl FnMut(&Pack<'_>) -> Result<(), std::convert::Infallible> {
+    |pack| {
+        // The writer ends only after us.
+        let _ = packs.send(Parcel::from(pack));
+        Ok(())
     }
-    let flows = pack.flows();
-    let payload = pack.take(<[u8]>::to_vec).into_boxed_slice();
-    // The writer ends only after us.
-    let _ = packs.send(Pack { payload, flows });
 }

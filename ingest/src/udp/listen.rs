@@ -3,7 +3,9 @@
 //! `sflow://`, `netflow://` and `flow://` differ in their usual port and in what is said when something else
 //! arrives. Datagrams are decoded by their content at each of them: exporters in the field do send NetFlow to
 //! the sFlow port, and dropping what can be read would help nobody.
-//! Law: a port that cannot be had is an error that names it, never a listener less.
+//! Several sockets may share a port: the kernel spreads exporters over them by address and source port.
+//! Law: a port that cannot be had is an error that names it, never a listener less, and never shared with another
+//! process.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -120,33 +122,49 @@ pub(super) struct Listener {
     pub(super) receive_buffer_bytes: usize,
 }
 
-/// Binds, asking for a receive buffer of `buffer_bytes`; the kernel gives at most `net.core.rmem_max`.
-pub(super) fn bind(listen: &Listen, buffer_bytes: usize) -> Result<Listener, CollectError> {
-    let any = listen.address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let bound = bind_to(listen.address, buffer_bytes);
-    let bound = match bound {
-        // A machine without IPv6: all addresses are the IPv4 ones.
-        Err(error) if any && no_ipv6(&error) => {
-            let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), listen.address.port());
-            bind_to(v4, buffer_bytes)
-        }
-        other => other,
-    };
+/// Binds `sockets` sockets to one port, asking for a receive buffer of `buffer_bytes` for each; the kernel gives at
+/// most `net.core.rmem_max`.
+pub(super) fn bind(
+    listen: &Listen,
+    sockets: usize,
+    buffer_bytes: usize,
+) -> Result<Vec<Listener>, CollectError> {
     let failed = |source| CollectError::Bind {
         listen: listen.to_string(),
         source,
     };
-    let (socket, receive_buffer_bytes) = bound.map_err(failed)?;
-    let address = socket.local_addr().map_err(failed)?;
-    let listen = Listen {
-        scheme: listen.scheme,
-        address,
+    let alone = bind_alone(listen.address, buffer_bytes).map_err(failed)?;
+    let listener = |(socket, receive_buffer_bytes): (UdpSocket, usize)| {
+        let listen = Listen {
+            scheme: listen.scheme,
+            address: socket.local_addr().map_err(failed)?,
+        };
+        Ok(Listener {
+            listen,
+            socket,
+            receive_buffer_bytes,
+        })
     };
-    Ok(Listener {
-        listen,
-        socket,
-        receive_buffer_bytes,
-    })
+    if sockets <= 1 {
+        return Ok(vec![listener(alone)?]);
+    }
+    // Nobody else had the port: SO_REUSEPORT would not tell, another process of ours would get half of what comes.
+    let address = alone.0.local_addr().map_err(failed)?;
+    drop(alone);
+    let shared = (0..sockets).map(|_| bind_to(address, buffer_bytes, true).map_err(failed));
+    shared.map(|socket| listener(socket?)).collect()
+}
+
+fn bind_alone(address: SocketAddr, buffer_bytes: usize) -> std::io::Result<(UdpSocket, usize)> {
+    let any = address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    match bind_to(address, buffer_bytes, false) {
+        // A machine without IPv6: all addresses are the IPv4 ones.
+        Err(error) if any && no_ipv6(&error) => {
+            let v4 = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), address.port());
+            bind_to(v4, buffer_bytes, false)
+        }
+        other => other,
+    }
 }
 
 fn no_ipv6(error: &std::io::Error) -> bool {
@@ -156,13 +174,18 @@ fn no_ipv6(error: &std::io::Error) -> bool {
         .any(|known| code == Some(*known))
 }
 
-fn bind_to(address: SocketAddr, buffer_bytes: usize) -> std::io::Result<(UdpSocket, usize)> {
+fn bind_to(
+    address: SocketAddr,
+    buffer_bytes: usize,
+    shared: bool,
+) -> std::io::Result<(UdpSocket, usize)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
     if address.is_ipv6() {
         socket.set_only_v6(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
     }
     // Asking for too much is no error: the kernel cuts it, and we report what it gave.
     socket.set_recv_buffer_size(buffer_bytes)?;
+    socket.set_reuse_port(shared)?;
     socket.bind(&address.into())?;
     socket.set_read_timeout(Some(RECEIVE_WAIT))?;
     let granted = socket.recv_buffer_size()?;
@@ -213,15 +236,20 @@ mod tests {
 
     #[test]
     fn a_taken_port_is_named() {
-        let first = bind(&"flow://127.0.0.1:0".parse().expect("url"), 1 << 16).expect("free");
-        assert!(first.receive_buffer_bytes >= 1 << 16);
-        assert_ne!(first.listen.address.port(), 0);
-        let error = bind(&first.listen, 1 << 16).expect_err("taken");
-        assert!(
-            error
-                .to_string()
-                .starts_with(&format!("{}: ", first.listen)),
-            "{error}"
-        );
+        let any: Listen = "flow://127.0.0.1:0".parse().expect("url");
+        for sockets in [1, 3] {
+            let first = bind(&any, sockets, 1 << 16).expect("free");
+            assert_eq!(first.len(), sockets);
+            for socket in &first {
+                assert!(socket.receive_buffer_bytes >= 1 << 16);
+                assert_ne!(socket.listen.address.port(), 0);
+                assert_eq!(socket.listen, first[0].listen);
+            }
+            for others in [1, 2] {
+                let error = bind(&first[0].listen, others, 1 << 16).expect_err("taken");
+                let named = format!("{}: ", first[0].listen);
+                assert!(error.to_string().starts_with(&named), "{error}");
+            }
+        }
     }
 }

@@ -2,12 +2,17 @@
 //!
 //! ```text
 //! socket ─▶ receiver ─queue (bytes)─▶ decoding ─packs─▶ writing ─▶ topic
+//! socket ─▶ receiver ─queue (bytes)─▶ decoding ──┘
+//!                                        │ templates, rates (shared, kept in a file)
 //! ```
 //!
-//! A thread per socket, one that decodes, one that writes. UDP cannot wait, so each queue is bounded and what does
-//! not fit is counted. Law: at each arrow in = out + dropped{reason}, exact once `stop` has returned.
+//! Two threads per socket, so that a slow decoder never keeps a socket waiting; any number of sockets per port; one
+//! thread that writes. UDP cannot wait, so each queue is bounded and what does not fit is counted. Law: at each arrow
+//! in = out + dropped{reason}, exact once `stop` has returned.
 
+mod batch;
 mod decode;
+mod keep;
 mod kernel;
 mod listen;
 mod queue;
@@ -17,23 +22,24 @@ mod write;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use flow_proto::{Dialect, PackBuilder};
 use flow_topic::{Topic, TopicError};
 
 use crate::metrics::{Metrics, Totals};
-use crate::wire::{Decoder, Limits};
+use crate::pack::{self, Packer, Shape};
+use crate::wire::{Limits, SharedDecoder};
 pub use listen::{Listen, Scheme};
 
 /// Nanoseconds since 1970, UTC.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
-/// Packs between decoder and writer; a megabyte or so by default.
+/// Packs between the decoders and the writer; a megabyte or so by default.
 const PACKS_QUEUED: usize = 64;
 
 /// What a collector is started with.
@@ -41,31 +47,43 @@ const PACKS_QUEUED: usize = 64;
 pub struct Config {
     /// Where to listen.
     pub listen: Vec<Listen>,
+    /// Sockets for each of these, sharing its port; at least 1.
+    pub sockets: usize,
     /// Receive buffer asked of the kernel for each socket.
     pub receive_buffer_bytes: usize,
-    /// Bound of the queue between the sockets and the decoder.
+    /// Bound of the queues between sockets and decoders, all together.
     pub queue_bytes: usize,
     /// A pack is closed at this size.
     pub pack_bytes: usize,
     /// A pack waits that long for more flows.
     pub pack_wait: Duration,
-    /// Numbering of the messages.
-    pub dialect: Dialect,
+    /// How flows become records.
+    pub shape: Shape,
     /// Bounds of the exporters' state.
     pub limits: Limits,
+    /// File in which templates and sampling rates outlive the process.
+    pub state: Option<PathBuf>,
 }
 
 impl Default for Config {
-    /// No listener; 32 MiB of receive buffer, a queue of 64 MiB, packs of 16 KiB or 50 ms.
+    /// No listener; one socket each, 32 MiB of receive buffer, queues of 64 MiB, packs of 16 KiB or 50 ms, 32 MiB for
+    /// data sets that come before their template, no file.
     fn default() -> Config {
         Config {
             listen: Vec::new(),
+            sockets: 1,
             receive_buffer_bytes: 32 << 20,
             queue_bytes: 64 << 20,
             pack_bytes: 16 << 10,
             pack_wait: Duration::from_millis(50),
-            dialect: Dialect::default(),
-            limits: Limits::default(),
+            shape: Shape::default(),
+            limits: Limits {
+                early_bytes: 32 << 20,
+                // Parts of the state are divided by exporter: a large one must find room in its part.
+                entries: 1 << 21,
+                ..Limits::default()
+            },
+            state: None,
         }
     }
 }
@@ -87,6 +105,14 @@ pub enum CollectError {
     Bind {
         /// The listener.
         listen: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The file of templates cannot be had.
+    #[error("{path}: cannot keep templates here")]
+    State {
+        /// The file.
+        path: String,
         /// The system's reason.
         source: io::Error,
     },
@@ -118,48 +144,129 @@ impl Collector {
         metrics: Metrics,
         clock: Clock,
     ) -> Result<Collector, CollectError> {
-        let bind = |listen| listen::bind(listen, config.receive_buffer_bytes);
-        let sockets = config
+        let bind = |listen| listen::bind(listen, config.sockets, config.receive_buffer_bytes);
+        let bound = config
             .listen
             .iter()
             .map(bind)
             .collect::<Result<Vec<_>, _>>()?;
-        let listeners: Vec<Listen> = sockets.iter().map(|socket| socket.listen.clone()).collect();
-        let writing = write::Writing::open(topic, Arc::clone(&clock), metrics.clone())?;
-        let (entrance, exit) = queue::queue(config.queue_bytes);
-        let (packs, written) = sync_channel(PACKS_QUEUED);
-        let decoding = decode::Decoding {
-            exit,
-            decoder: Decoder::new(config.limits),
-            pack: PackBuilder::new(config.pack_bytes, config.dialect),
-            pack_wait_ns: u64::try_from(config.pack_wait.as_nanos()).unwrap_or(u64::MAX),
-            packs,
-            listeners: listeners.clone(),
+        let writing = write::Writing::open(
+            Arc::clone(&topic),
+            config.shape.form,
+            clock.clone(),
+            metrics.clone(),
+        )?;
+        let partitions = topic.partitions()?;
+        let decoder = Arc::new(SharedDecoder::new(config.limits));
+        let first = |sockets: &Vec<listen::Listener>| sockets.first().map(|s| s.listen.clone());
+        let listeners: Vec<Listen> = bound.iter().filter_map(first).collect();
+        let budget = queue::Budget::new(config.queue_bytes);
+        let keeper = keep::Keeper {
+            decoder: Arc::clone(&decoder),
+            state: config.state.clone(),
+            budget: budget.clone(),
+            listening: names(&listeners),
             clock: Arc::clone(&clock),
             metrics: metrics.clone(),
         };
-        let stop = Arc::new(AtomicBool::new(false));
+        keeper.restore()?;
+        let (packs, written) = sync_channel(PACKS_QUEUED);
+        let (alive, ended) = channel();
         let mut collector = Collector {
-            stop: Arc::clone(&stop),
+            stop: Arc::new(AtomicBool::new(false)),
             threads: Vec::new(),
             listeners,
             metrics,
         };
-        for (number, listener) in sockets.into_iter().enumerate() {
-            report(&listener, config.receive_buffer_bytes);
-            let receiver = receiver::Receiver {
-                listener,
-                number,
-                entrance: entrance.clone(),
-                stop: Arc::clone(&stop),
-                clock: Arc::clone(&clock),
-                metrics: collector.metrics.clone(),
-            };
-            collector.spawn(format!("receive-{number}"), move || receiver.run())?;
+        collector.show_buffers(&bound, config.receive_buffer_bytes);
+        let shared = Shared {
+            config,
+            partitions,
+            decoder,
+            budget,
+            packs,
+            alive,
+            clock,
+        };
+        for sockets in bound {
+            let warned = Arc::new(AtomicBool::new(false));
+            for socket in sockets {
+                collector.socket(socket, &warned, &shared)?;
+            }
         }
-        collector.spawn("decode".to_owned(), move || decoding.run())?;
+        drop(shared);
         collector.spawn("topic-write".to_owned(), move || writing.run(&written))?;
+        collector.spawn("keep".to_owned(), move || keeper.run(&ended))?;
         Ok(collector)
+    }
+
+    /// Starts a socket's two threads.
+    fn socket(
+        &mut self,
+        listener: listen::Listener,
+        warned: &Arc<AtomicBool>,
+        shared: &Shared<'_>,
+    ) -> Result<(), CollectError> {
+        let number = self.threads.len() / 2;
+        let config = shared.config;
+        let limits = pack::Limits {
+            bytes: config.pack_bytes,
+            age_ns: u64::try_from(config.pack_wait.as_nanos()).unwrap_or(u64::MAX),
+        };
+        // Threads begin at different partitions: together they take turns, too.
+        let first_partition = u32::try_from(number).unwrap_or(0);
+        let (entrance, exit) = queue::queue(shared.budget.clone());
+        let decoding = decode::Decoding {
+            exit,
+            decoder: Arc::clone(&shared.decoder),
+            packer: Packer::new(shared.partitions, first_partition, limits, config.shape),
+            packs: shared.packs.clone(),
+            listen: listener.listen.clone(),
+            warned: Arc::clone(warned),
+            clock: Arc::clone(&shared.clock),
+            metrics: self.metrics.clone(),
+            goflow: self.metrics.goflow.worker(number, &listener.listen),
+            alive: shared.alive.clone(),
+        };
+        let receiver = receiver::Receiver {
+            listener,
+            entrance,
+            stop: Arc::clone(&self.stop),
+            clock: Arc::clone(&shared.clock),
+            metrics: self.metrics.clone(),
+        };
+        self.spawn(format!("receive-{number}"), move || receiver.run())?;
+        self.spawn(format!("decode-{number}"), move || decoding.run())
+    }
+
+    /// Says what was bound, and when the kernel gave less of a buffer than asked.
+    fn show_buffers(&self, bound: &[Vec<listen::Listener>], asked_bytes: usize) {
+        let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.metrics.asked_buffer_bytes.set(gauge(asked_bytes));
+        self.metrics
+            .sockets
+            .set(gauge(bound.iter().map(Vec::len).sum()));
+        let mut least_bytes = usize::MAX;
+        for sockets in bound {
+            let Some(first) = sockets.first() else {
+                continue;
+            };
+            let (listen, count) = (&first.listen, sockets.len());
+            // Linux reports twice what it granted: half is for its own book-keeping.
+            let granted = sockets.iter().map(|socket| socket.receive_buffer_bytes / 2);
+            let granted_bytes = granted.min().unwrap_or(0);
+            least_bytes = least_bytes.min(granted_bytes);
+            tracing::info!(%listen, sockets = count, receive_buffer_bytes = granted_bytes, "listening");
+            if granted_bytes < asked_bytes {
+                tracing::info!(
+                    %listen,
+                    asked_bytes,
+                    granted_bytes,
+                    "smaller receive buffer than asked: sysctl net.core.rmem_max sets the limit"
+                );
+            }
+        }
+        self.metrics.granted_buffer_bytes.set(gauge(least_bytes));
     }
 
     fn spawn(
@@ -209,18 +316,18 @@ impl Drop for Collector {
     }
 }
 
-/// Says what was bound, and when the kernel gave less of a buffer than asked.
-fn report(listener: &listen::Listener, asked_bytes: usize) {
-    let listen = &listener.listen;
-    // Linux reports twice what it granted: half is for its own book-keeping.
-    let granted_bytes = listener.receive_buffer_bytes / 2;
-    tracing::info!(%listen, receive_buffer_bytes = granted_bytes, "listening");
-    if granted_bytes < asked_bytes {
-        tracing::info!(
-            %listen,
-            asked_bytes,
-            granted_bytes,
-            "smaller receive buffer than asked: sysctl net.core.rmem_max sets the limit"
-        );
-    }
+/// What the threads of all sockets are given.
+struct Shared<'c> {
+    config: &'c Config,
+    partitions: u32,
+    decoder: Arc<SharedDecoder>,
+    budget: queue::Budget,
+    packs: SyncSender<write::Parcel>,
+    alive: Sender<()>,
+    clock: Clock,
+}
+
+fn names(listeners: &[Listen]) -> String {
+    let names: Vec<String> = listeners.iter().map(Listen::to_string).collect();
+    names.join(" ")
 }

@@ -1,69 +1,72 @@
-//! The queue between the sockets and the decoder.
+//! The queue between a socket and its decoder.
 //!
 //! UDP cannot wait: when the decoder (or the topic behind it) falls behind, what does not fit is dropped and
-//! counted here, where it is known, instead of in the kernel's buffer. Bounded by bytes as well as by number,
-//! so that a flood of large datagrams takes no more memory than one of small ones.
-//! Law: a datagram is taken, or counted as dropped by its receiver.
+//! counted here, where it is known, instead of in the kernel's buffer. One budget of bytes for all sockets, so
+//! that the busiest may take what the others leave.
+//! Law: a batch is taken, or counted as dropped by its receiver.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-/// What a queued datagram costs beside its payload.
-const OVERHEAD_BYTES: usize = 128;
+use super::batch::Batch;
 
-/// A datagram as it was taken from a socket.
-#[derive(Debug)]
-pub(super) struct Datagram {
-    /// Who sent it.
-    pub(super) source: IpAddr,
-    /// When it was taken from the socket: ns since 1970.
-    pub(super) received_ns: u64,
-    /// At which listener.
-    pub(super) listener: usize,
-    pub(super) payload: Box<[u8]>,
+/// The bytes that all queues may hold together.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    used: Arc<AtomicUsize>,
+    limit_bytes: usize,
 }
 
-/// The receivers' end.
-#[derive(Clone, Debug)]
+impl Budget {
+    pub(super) fn new(limit_bytes: usize) -> Budget {
+        Budget {
+            used: Arc::default(),
+            limit_bytes,
+        }
+    }
+
+    /// Bytes queued now.
+    pub(super) fn used_bytes(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+/// The receiver's end.
+#[derive(Debug)]
 pub(super) struct Entrance {
-    sender: SyncSender<Datagram>,
-    bytes: Arc<AtomicUsize>,
-    limit_bytes: usize,
+    /// Not bounded itself: the budget is, and a batch costs something.
+    sender: Sender<Batch>,
+    budget: Budget,
 }
 
 /// The decoder's end.
 #[derive(Debug)]
 pub(super) struct Exit {
-    receiver: Receiver<Datagram>,
-    bytes: Arc<AtomicUsize>,
+    receiver: Receiver<Batch>,
+    budget: Budget,
 }
 
-/// A queue of at most `limit_bytes`.
-pub(super) fn queue(limit_bytes: usize) -> (Entrance, Exit) {
-    let (sender, receiver) = sync_channel((limit_bytes / (2 * OVERHEAD_BYTES)).max(1));
-    let bytes = Arc::new(AtomicUsize::new(0));
-    (
-        Entrance {
-            sender,
-            bytes: Arc::clone(&bytes),
-            limit_bytes,
-        },
-        Exit { receiver, bytes },
-    )
+/// A queue on that budget.
+pub(super) fn queue(budget: Budget) -> (Entrance, Exit) {
+    let (sender, receiver) = channel();
+    let entrance = Entrance {
+        sender,
+        budget: budget.clone(),
+    };
+    (entrance, Exit { receiver, budget })
 }
 
 impl Entrance {
-    /// Takes the datagram, unless the queue is full: false then.
-    pub(super) fn offer(&self, datagram: Datagram) -> bool {
-        let cost = datagram.payload.len() + OVERHEAD_BYTES;
+    /// Takes the batch, unless the budget is spent: false then.
+    pub(super) fn offer(&self, batch: Batch) -> bool {
+        let cost = batch.cost_bytes();
         // Relaxed: the number alone decides, nothing is read through it.
-        if self.bytes.fetch_add(cost, Ordering::Relaxed) + cost > self.limit_bytes
-            || self.sender.try_send(datagram).is_err()
+        if self.budget.used.fetch_add(cost, Ordering::Relaxed) + cost > self.budget.limit_bytes
+            || self.sender.send(batch).is_err()
         {
-            self.bytes.fetch_sub(cost, Ordering::Relaxed);
+            self.budget.used.fetch_sub(cost, Ordering::Relaxed);
             return false;
         }
         true
@@ -71,17 +74,13 @@ impl Entrance {
 }
 
 impl Exit {
-    /// The next datagram; waits for at most `wait`. `Err(Disconnected)`: all receivers have ended.
-    pub(super) fn take(&self, wait: Duration) -> Result<Datagram, RecvTimeoutError> {
-        let datagram = self.receiver.recv_timeout(wait)?;
-        self.bytes
-            .fetch_sub(datagram.payload.len() + OVERHEAD_BYTES, Ordering::Relaxed);
-        Ok(datagram)
-    }
-
-    /// Bytes queued now.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+    /// The next batch; waits for at most `wait`. `Err(Disconnected)`: the receiver has ended.
+    pub(super) fn take(&self, wait: Duration) -> Result<Batch, RecvTimeoutError> {
+        let batch = self.receiver.recv_timeout(wait)?;
+        self.budget
+            .used
+            .fetch_sub(batch.cost_bytes(), Ordering::Relaxed);
+        Ok(batch)
     }
 }
 
@@ -89,39 +88,45 @@ impl Exit {
 mod tests {
     use super::*;
 
-    fn datagram(length: usize) -> Datagram {
-        Datagram {
-            source: IpAddr::from([127, 0, 0, 1]),
-            received_ns: 0,
-            listener: 0,
-            payload: vec![0; length].into(),
+    fn batch(datagrams: usize, length: usize) -> Batch {
+        let mut batch = Batch::default();
+        for _ in 0..datagrams {
+            batch.push(([127, 0, 0, 1], 9).into(), &vec![7; length]);
         }
+        batch
     }
 
     #[test]
     fn offered_is_taken_plus_refused_and_bytes_are_bounded() {
-        for length in [0, 100, 1400, 9000] {
-            let (entrance, exit) = queue(64 << 10);
+        for (datagrams, length) in [(1, 0), (1, 100), (32, 1400), (3, 9000)] {
+            let budget = Budget::new(64 << 10);
+            let (busy, exit) = queue(budget.clone());
+            let (other, _other_exit) = queue(budget.clone());
             let mut refused = 0;
-            for _ in 0..1000 {
-                refused += usize::from(!entrance.offer(datagram(length)));
-                assert!(exit.bytes() <= 64 << 10);
+            for turn in 0..1000 {
+                let entrance = if turn % 50 == 49 { &other } else { &busy };
+                refused += usize::from(!entrance.offer(batch(datagrams, length)));
+                assert!(budget.used_bytes() <= 64 << 10);
             }
             assert!(refused > 0);
-            drop(entrance);
+            drop(busy);
             let mut taken = 0;
-            while exit.take(Duration::ZERO).is_ok() {
+            while let Ok(batch) = exit.take(Duration::ZERO) {
+                assert_eq!(batch.iter().count(), datagrams);
+                assert!(batch.iter().all(|(_, payload)| payload == vec![7; length]));
                 taken += 1;
             }
-            assert_eq!((taken + refused, exit.bytes()), (1000, 0), "{length}");
+            let at_other = 1000 - taken - refused;
+            let left = budget.used_bytes() / batch(datagrams, length).cost_bytes();
+            assert_eq!(at_other, left, "{datagrams} of {length}");
         }
     }
 
     #[test]
     fn room_comes_back() {
-        let (entrance, exit) = queue(2000);
-        assert!(entrance.offer(datagram(1500)) && !entrance.offer(datagram(1500)));
+        let (entrance, exit) = queue(Budget::new(2000));
+        assert!(entrance.offer(batch(1, 1300)) && !entrance.offer(batch(1, 1300)));
         exit.take(Duration::ZERO).expect("one");
-        assert!(entrance.offer(datagram(1500)));
+        assert!(entrance.offer(batch(1, 1300)));
     }
 }

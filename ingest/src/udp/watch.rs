@@ -59,8 +59,8 @@ impl Watch {
         }
     }
 
-    /// A datagram was decoded into `flows`, leaving `waiting` sets.
-    pub(super) fn decoded(&mut self, now_ns: u64, flows: u32, waiting: u32) {
+    /// Datagrams were decoded into `flows`, leaving `waiting` sets.
+    pub(super) fn decoded(&mut self, now_ns: u64, flows: u64, waiting: u64) {
         // Talk again at once if the trouble is another one.
         if now_ns.saturating_sub(self.datagram_ns) >= PATIENCE_NS {
             self.said_ns = None;
@@ -71,7 +71,7 @@ impl Watch {
             self.waiting_sets = 0;
             self.said_ns = None;
         }
-        self.waiting_sets += u64::from(waiting);
+        self.waiting_sets += waiting;
     }
 
     /// What is to be said now.
@@ -111,7 +111,7 @@ mod tests {
     fn said(
         mut watch: Watch,
         until: u64,
-        datagram: impl Fn(u64) -> Option<(u32, u32)>,
+        datagram: impl Fn(u64) -> Option<(u64, u64)>,
     ) -> Vec<(u64, Notice)> {
         let mut all = Vec::new();
         for second in 1..=until {
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn waiting_for_templates_is_told() {
         let all = said(Watch::new(0), 30, |s| {
-            Some((u32::from(s > 12), u32::from(s <= 12) * 2))
+            Some((u64::from(s > 12), u64::from(s <= 12) * 2))
         });
         assert_eq!(
             all,

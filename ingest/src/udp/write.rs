@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use flow_proto::PACK_HEADER;
-use flow_topic::{NewRecord, Topic, TopicError, Writer};
+use flow_topic::{Topic, TopicError, Writer};
 
 use super::Clock;
 use crate::metrics::Metrics;
+use crate::pack::{Form, Pack};
 
 /// At most that long is a pack kept from being durable.
 const FLUSH_NS: u64 = 50_000_000;
@@ -21,21 +21,31 @@ const RETRY_NS: u64 = 1_000_000_000;
 /// How often a lasting failure is logged.
 const LOG_NS: u64 = 10_000_000_000;
 
-/// Encoded flows.
+/// A pack on its way from a decoding thread.
 #[derive(Debug)]
-pub(super) struct Pack {
-    pub(super) payload: Box<[u8]>,
-    pub(super) flows: u64,
+pub(super) struct Parcel {
+    partition: u32,
+    payload: Box<[u8]>,
+    flows: u64,
+}
+
+impl From<&Pack<'_>> for Parcel {
+    fn from(pack: &Pack<'_>) -> Parcel {
+        Parcel {
+            partition: pack.partition,
+            payload: pack.payload.into(),
+            flows: pack.flows,
+        }
+    }
 }
 
 /// What the writing thread owns.
 pub(super) struct Writing {
     topic: Arc<dyn Topic>,
-    partitions: u32,
+    form: Form,
     clock: Clock,
     metrics: Metrics,
     writer: Option<Box<dyn Writer>>,
-    next_partition: u32,
     /// Taken by the topic, not yet durable.
     pending_flows: u64,
     pending_packs: u64,
@@ -51,18 +61,17 @@ impl Writing {
     /// If the topic cannot be written, or another process writes it.
     pub(super) fn open(
         topic: Arc<dyn Topic>,
+        form: Form,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Writing, TopicError> {
         let writer = Some(topic.writer()?);
-        let partitions = topic.partitions()?.max(1);
         Ok(Writing {
             topic,
-            partitions,
+            form,
             clock,
             metrics,
             writer,
-            next_partition: 0,
             pending_flows: 0,
             pending_packs: 0,
             pending_since_ns: 0,
@@ -71,13 +80,13 @@ impl Writing {
         })
     }
 
-    /// Writes until the decoder has ended.
-    pub(super) fn run(mut self, packs: &Receiver<Pack>) {
+    /// Writes until all decoding threads have ended.
+    pub(super) fn run(mut self, packs: &Receiver<Parcel>) {
         loop {
             match packs.recv_timeout(Duration::from_nanos(FLUSH_NS)) {
-                Ok(pack) => {
+                Ok(parcel) => {
                     let now_ns = (self.clock)();
-                    self.append(&pack, now_ns);
+                    self.append(&parcel, now_ns);
                     if now_ns.saturating_sub(self.pending_since_ns) >= FLUSH_NS {
                         self.flush();
                     }
@@ -89,21 +98,22 @@ impl Writing {
         self.flush();
     }
 
-    fn append(&mut self, pack: &Pack, now_ns: u64) {
+    fn append(&mut self, parcel: &Parcel, now_ns: u64) {
         if self.pending_packs == 0 {
             self.pending_since_ns = now_ns;
         }
-        self.pending_flows += pack.flows;
+        self.pending_flows += parcel.flows;
         self.pending_packs += 1;
-        let partition = self.next_partition;
-        self.next_partition = (partition + 1) % self.partitions;
-        let record = NewRecord {
-            timestamp_millis: i64::try_from(now_ns / 1_000_000).unwrap_or(i64::MAX),
-            headers: &[PACK_HEADER],
-            payload: &pack.payload,
+        // Stamped here, where all threads' packs come together: a partition's timestamps do not go back.
+        let pack = Pack {
+            partition: parcel.partition,
+            at_ns: now_ns,
+            payload: &parcel.payload,
+            flows: parcel.flows,
         };
+        let form = self.form;
         let appended = match self.writer(now_ns) {
-            Some(Ok(writer)) => writer.append(partition, record),
+            Some(Ok(writer)) => pack.append(form, writer.as_mut()),
             Some(Err(error)) => Err(error),
             None => return self.drop_pending(),
         };

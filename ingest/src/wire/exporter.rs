@@ -3,14 +3,16 @@
 //! Keyed by the address a datagram came from and its observation domain, so that no exporter can spoil
 //! another's templates. Everybody can send us UDP: exporters, domains, templates and their fields are bounded.
 //! Law: at a bound the new one is refused and counted; an exporter silent for an hour gives way, and one of which
-//! nothing was learned much sooner: a header alone takes nobody's place. Time is the receive time of the datagrams,
-//! never a clock.
+//! nothing was learned much sooner: a header alone takes nobody's place. So it is with the domains of one exporter,
+//! where templates that no data follows keep their place for a minute only. Time is the receive time of the
+//! datagrams, never a clock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use flow_proto::Addr;
 
+use super::early::Early;
 use super::outcome::{Outcome, Reason};
 use super::sampling::{Rates, agreement};
 use super::sequence::Sequence;
@@ -21,6 +23,8 @@ use super::{Arrival, Limits};
 const IDLE_NS: u64 = 3_600_000_000_000;
 /// One of which nothing was learned (no template, no rate) may be forgotten after this long.
 const EMPTY_IDLE_NS: u64 = 10_000_000_000;
+/// A domain whose templates no data has followed keeps its place this long against a new one.
+const UNUSED_NS: u64 = 60_000_000_000;
 /// How often room is looked for at most.
 const SWEEP_EVERY_NS: u64 = 10_000_000_000;
 /// What a domain costs to keep, templates and rates aside, in entries.
@@ -42,17 +46,22 @@ pub(crate) enum DomainKey {
 /// What is known of one observation domain.
 #[derive(Debug, Default)]
 pub(crate) struct Domain {
-    last_seen_ns: u64,
+    first_seen_ns: u64,
+    pub(crate) last_seen_ns: u64,
+    /// When data of it was last decoded; 0: never.
+    pub(crate) data_ns: u64,
     pub(crate) sequence: Sequence,
     pub(crate) templates: BTreeMap<u16, Arc<Template>>,
     pub(crate) rates: Rates,
     /// IE 160 from options data: when the exporter started, ms since 1970; 0: not told.
     pub(crate) started_ms: u64,
+    /// Data sets that wait for their template.
+    pub(crate) early: Early,
 }
 
 impl Domain {
     /// Nothing was learned of it that a later datagram would miss, but where its sequence stands.
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.templates.is_empty() && self.rates.entries() == 0 && self.started_ms == 0
     }
 
@@ -63,6 +72,17 @@ impl Domain {
             .map(|template| template.entries())
             .sum();
         DOMAIN_ENTRIES + templates + self.rates.entries()
+    }
+
+    /// Until when it keeps its place against a new domain of its exporter.
+    fn stays_until_ns(&self) -> u64 {
+        if self.is_empty() {
+            0
+        } else if self.data_ns > 0 {
+            self.data_ns.saturating_add(IDLE_NS)
+        } else {
+            self.first_seen_ns.saturating_add(UNUSED_NS)
+        }
     }
 }
 
@@ -83,13 +103,18 @@ impl Exporter {
             .saturating_add(if empty { EMPTY_IDLE_NS } else { IDLE_NS })
     }
 
-    /// Forgets the domain that is empty and has been silent for the longest time. False: none is empty.
-    fn give_way(&mut self) -> bool {
-        let empty = self.domains.iter().filter(|(_, domain)| domain.is_empty());
-        let oldest = empty
-            .min_by_key(|(_, domain)| domain.last_seen_ns)
-            .map(|(key, _)| *key);
-        oldest.is_some_and(|key| self.domains.remove(&key).is_some())
+    /// Takes out the domain that is least worth its place: an empty one, else one without data, else one whose data
+    /// is an hour old. `None`: all are worth it.
+    fn give_way(&mut self, now_ns: u64) -> Option<Domain> {
+        let (key, domain) = self
+            .domains
+            .iter()
+            .min_by_key(|(_, domain)| (domain.stays_until_ns(), domain.last_seen_ns))?;
+        let (key, stays) = (*key, domain.stays_until_ns() > now_ns);
+        if stays {
+            return None;
+        }
+        self.domains.remove(&key)
     }
 }
 
@@ -100,6 +125,8 @@ pub(crate) struct Found<'e> {
     pub(crate) exporter_rate: u64,
     /// Entries held for all exporters.
     pub(crate) held: &'e mut usize,
+    /// Bytes of data sets kept for all exporters until their template comes.
+    pub(crate) early_held: &'e mut usize,
 }
 
 /// All exporters.
@@ -109,6 +136,10 @@ pub(crate) struct Exporters {
     known: BTreeMap<Addr, Exporter>,
     /// Entries held for all of them (`Limits::entries`).
     pub(crate) held: usize,
+    /// Bytes of data sets kept until their template comes (`Limits::early_bytes`).
+    pub(crate) early_held: usize,
+    /// Such sets that went with their domain, since they were last asked for.
+    pub(crate) early_dropped: u32,
     swept_ns: u64,
 }
 
@@ -118,6 +149,8 @@ impl Exporters {
             limits,
             known: BTreeMap::new(),
             held: 0,
+            early_held: 0,
+            early_dropped: 0,
             swept_ns: 0,
         }
     }
@@ -133,9 +166,13 @@ impl Exporters {
             self.make_room(arrival);
             let full = match self.known.get_mut(&arrival.source) {
                 Some(exporter) if exporter.domains.len() >= self.limits.domains => {
-                    let gone = exporter.give_way();
-                    self.held -= if gone { DOMAIN_ENTRIES } else { 0 };
-                    !gone
+                    let gone = exporter.give_way(arrival.received_ns);
+                    if let Some(domain) = &gone {
+                        self.held = self.held.saturating_sub(domain.entries());
+                        self.early_held = self.early_held.saturating_sub(domain.early.bytes());
+                        self.early_dropped += sets_of(domain);
+                    }
+                    gone.is_none()
                 }
                 Some(_) => false,
                 None => self.known.len() >= self.limits.exporters,
@@ -148,12 +185,16 @@ impl Exporters {
         let exporter = self.known.entry(arrival.source).or_default();
         exporter.last_seen_ns = exporter.last_seen_ns.max(arrival.received_ns);
         let exporter_rate = exporter.rate;
-        let domain = exporter.domains.entry(key).or_default();
+        let domain = exporter.domains.entry(key).or_insert_with(|| Domain {
+            first_seen_ns: arrival.received_ns,
+            ..Domain::default()
+        });
         domain.last_seen_ns = domain.last_seen_ns.max(arrival.received_ns);
         Some(Found {
             domain,
             exporter_rate,
             held: &mut self.held,
+            early_held: &mut self.early_held,
         })
     }
 
@@ -183,19 +224,41 @@ impl Exporters {
     fn make_room(&mut self, arrival: &Arrival<'_>) {
         let now_ns = arrival.received_ns;
         let full = self.known.len() >= self.limits.exporters
-            || self.held + DOMAIN_ENTRIES > self.limits.entries;
+            || self.held + DOMAIN_ENTRIES > self.limits.entries
+            || self.early_held > self.limits.early_bytes / 2;
         if !full || now_ns < self.swept_ns.saturating_add(SWEEP_EVERY_NS) {
             return;
         }
         self.swept_ns = now_ns;
-        self.known
-            .retain(|_, exporter| exporter.stays_until_ns() > now_ns);
-        let domains = self
-            .known
-            .values()
-            .flat_map(|exporter| exporter.domains.values());
-        self.held = domains.map(Domain::entries).sum();
+        let dropped = &mut self.early_dropped;
+        self.known.retain(|_, exporter| {
+            let stays = exporter.stays_until_ns() > now_ns;
+            if !stays {
+                *dropped += exporter.domains.values().map(sets_of).sum::<u32>();
+            }
+            stays
+        });
+        for domain in self.known.values_mut().flat_map(|e| e.domains.values_mut()) {
+            // What is held is counted anew below.
+            *dropped += domain.early.expire(now_ns, &self.limits, &mut 0);
+        }
+        let domains = || self.known.values().flat_map(|e| e.domains.values());
+        self.held = domains().map(Domain::entries).sum();
+        self.early_held = domains().map(|domain| domain.early.bytes()).sum();
     }
+
+    /// Every domain with its exporter, in their order.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = (Addr, DomainKey, &Domain)> {
+        self.known.iter().flat_map(|(source, exporter)| {
+            let domains = exporter.domains.iter();
+            domains.map(|(key, domain)| (*source, *key, domain))
+        })
+    }
+}
+
+/// Its data sets that wait.
+fn sets_of(domain: &Domain) -> u32 {
+    u32::try_from(domain.early.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -296,5 +359,34 @@ mod tests {
                 .is_some()
         };
         assert_eq!((0..9).map(found).filter(|found| *found).count(), 3);
+    }
+
+    #[test]
+    fn templates_without_data_give_way_after_a_minute_and_data_never() {
+        let limits = Limits {
+            domains: 4,
+            ..Limits::default()
+        };
+        let mut exporters = Exporters::new(limits);
+        let comes_at = |exporters: &mut Exporters, domain, at_ns| {
+            comes(exporters, &arrival(1, at_ns), domain, true)
+        };
+        assert!(comes_at(&mut exporters, 7, 0));
+        let found = exporters.find(&arrival(1, 1), DomainKey::Ipfix(7));
+        found.expect("known").domain.data_ns = 1;
+        // A spoofer's domains, each with a template and no data, sent again and again.
+        for at_ns in 0..90 {
+            for domain in 100..103 {
+                assert!(comes_at(&mut exporters, domain, at_ns * 1_000_000_000));
+            }
+            let real = comes_at(&mut exporters, 8, at_ns * 1_000_000_000);
+            assert_eq!(real, at_ns >= 60, "after {at_ns} s");
+            if real {
+                break;
+            }
+        }
+        let key = DomainKey::Ipfix(7);
+        assert!(exporters.domains().any(|(_, known, _)| known == key));
+        assert_eq!(exporters.held, 4 * DOMAIN_ENTRIES);
     }
 }

@@ -12,7 +12,7 @@ use super::{Arrival, Decoder};
 
 /// Flows of one message: at most one for so many bytes (source and destination address take as much), so
 /// that what a datagram can make us allocate is a small multiple of its length …
-const LEAST_FLOW_BYTES: usize = 8;
+pub(super) const LEAST_FLOW_BYTES: usize = 8;
 /// … and these few in any case.
 const FEW_FLOWS: usize = 16;
 
@@ -40,6 +40,7 @@ pub(super) fn decode(
     outcome: &mut Outcome,
 ) -> Option<Records> {
     let limits = decoder.exporters.limits;
+    outcome.parts.domain_id = header.domain_id;
     let Some(found) = decoder.exporters.find(arrival, header.key) else {
         outcome.count(Reason::ExporterLimit);
         return None;
@@ -57,6 +58,7 @@ pub(super) fn decode(
         limits,
         domain: found.domain,
         held: found.held,
+        early_held: found.early_held,
         out,
         outcome,
         room: FEW_FLOWS + body.len() / LEAST_FLOW_BYTES,

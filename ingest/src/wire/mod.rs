@@ -12,6 +12,7 @@
     clippy::as_conversions
 )]
 
+mod early;
 mod exporter;
 mod fields;
 mod ipfix;
@@ -20,13 +21,16 @@ mod netflow_v5;
 mod netflow_v9;
 mod outcome;
 mod packet;
+mod parts;
 mod reader;
 mod record;
 mod sampling;
+mod saved;
 mod sequence;
 mod sets;
 mod sflow;
 mod sflow_records;
+mod shared;
 mod template;
 mod times;
 mod transport;
@@ -34,6 +38,9 @@ mod transport;
 use flow_proto::{Addr, Flow};
 
 pub use outcome::{Outcome, Protocol, Reason};
+pub use parts::{Count, Learned, Parts, SampleKind, SetKind};
+pub use saved::{Restored, SavedError};
+pub use shared::SharedDecoder;
 
 use exporter::Exporters;
 
@@ -54,6 +61,10 @@ pub struct Limits {
     /// Everything kept for all exporters together: fields of templates, sampling rates, 16 for each
     /// domain. An entry takes some tens of bytes.
     pub entries: usize,
+    /// Bytes of data sets, of all exporters together, that are kept until their template comes; 0: none is kept.
+    pub early_bytes: usize,
+    /// How long such a set is kept, nanoseconds.
+    pub early_age_ns: u64,
 }
 
 impl Default for Limits {
@@ -64,6 +75,8 @@ impl Default for Limits {
             templates: 1_024,
             fields: 1_024,
             entries: 1 << 20,
+            early_bytes: 0,
+            early_age_ns: 300_000_000_000,
         }
     }
 }
@@ -131,6 +144,7 @@ impl Decoder {
         let unknown = flows.iter().filter(|flow| flow.sampling_rate == 0).count();
         outcome.flows = u32::try_from(flows.len()).unwrap_or(u32::MAX);
         outcome.unknown_rate_flows = u32::try_from(unknown).unwrap_or(u32::MAX);
+        outcome.early_dropped += std::mem::take(&mut self.exporters.early_dropped);
         outcome
     }
 
@@ -142,6 +156,11 @@ impl Decoder {
     /// What is kept for all exporters together: what `Limits::entries` bounds.
     pub fn entries(&self) -> usize {
         self.exporters.held
+    }
+
+    /// Bytes of the data sets that wait for their template: what `Limits::early_bytes` bounds.
+    pub fn early_bytes(&self) -> usize {
+        self.exporters.early_held
     }
 }
 

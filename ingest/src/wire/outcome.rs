@@ -1,10 +1,13 @@
 //! `Outcome`: what became of one datagram, in numbers.
 //!
 //! A decoder has no error to return: a datagram may be half good. What was left out is counted here by a
-//! bounded set of reasons, which are also the labels of the metrics.
+//! bounded set of reasons, which are also the labels of the metrics. How much there was of what is counted as well
+//! (`Parts`).
 //! Law: everything in a datagram is a flow, or counted here.
 
 use flow_proto::FlowType;
+
+use super::parts::Parts;
 
 /// An export protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,6 +119,10 @@ pub struct Outcome {
     pub templates_withdrawn: u32,
     /// Data sets left undecoded because their template is not known (yet).
     pub waiting: u32,
+    /// Data sets that had been kept for their template, and were decoded now.
+    pub early_decoded: u32,
+    /// Waiting data sets that were not kept, or no longer: no room, or too old.
+    pub early_dropped: u32,
     /// Start or end times computed from the exporter's uptime that lay out of reason and were clamped.
     pub clamped_times: u32,
     /// What is missing before this datagram by its sequence number: flow records (NetFlow v5), data records
@@ -125,6 +132,8 @@ pub struct Outcome {
     pub sequence_late: u64,
     /// Counts by `Reason`, in the order of `Reason::ALL`.
     pub errors: [u32; Reason::COUNT],
+    /// What this datagram was made of; not summed by `add`.
+    pub parts: Parts,
 }
 
 impl Outcome {
@@ -165,6 +174,8 @@ impl Outcome {
             .templates_withdrawn
             .saturating_add(other.templates_withdrawn);
         self.waiting = self.waiting.saturating_add(other.waiting);
+        self.early_decoded = self.early_decoded.saturating_add(other.early_decoded);
+        self.early_dropped = self.early_dropped.saturating_add(other.early_dropped);
         self.clamped_times = self.clamped_times.saturating_add(other.clamped_times);
         self.sequence_missing = self.sequence_missing.saturating_add(other.sequence_missing);
         self.sequence_late = self.sequence_late.saturating_add(other.sequence_late);

@@ -64,14 +64,14 @@ fn either_endian(bytes: &[u8]) -> u64 {
 /// The rates that the options data of one observation domain told.
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
-    by_sampler: BTreeMap<u64, u64>,
-    by_interface: BTreeMap<u32, u64>,
-    domain: u64,
+    pub(super) by_sampler: BTreeMap<u64, u64>,
+    pub(super) by_interface: BTreeMap<u32, u64>,
+    pub(super) domain: u64,
     agreed: u64,
 }
 
 /// Samplers and interfaces kept for each domain; those beyond count as their domain's.
-const MOST: usize = 256;
+pub(super) const MOST: usize = 256;
 
 impl Rates {
     /// Takes an option record, new samplers and interfaces only if there is room for them; true if what
@@ -89,6 +89,11 @@ impl Rates {
         if before == Some(rate) {
             return false;
         }
+        self.agree()
+    }
+
+    /// Finds anew what the domain agrees on; true if that has changed.
+    pub(super) fn agree(&mut self) -> bool {
         let all = self
             .by_sampler
             .values()

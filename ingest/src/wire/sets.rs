@@ -10,8 +10,10 @@ use std::sync::Arc;
 use flow_proto::Flow;
 
 use super::Limits;
+use super::early::EarlySet;
 use super::exporter::Domain;
 use super::outcome::{Outcome, Protocol, Reason};
+use super::parts::{Learned, SetKind};
 use super::reader::{Reader, zero_filled};
 use super::record::{Record, Scene};
 use super::template::{Spec, Template};
@@ -34,6 +36,8 @@ pub(crate) struct Sets<'m> {
     pub(crate) domain: &'m mut Domain,
     /// Entries held for all exporters.
     pub(crate) held: &'m mut usize,
+    /// Bytes of data sets kept for all exporters until their template comes.
+    pub(crate) early_held: &'m mut usize,
     pub(crate) out: &'m mut Vec<Flow>,
     pub(crate) outcome: &'m mut Outcome,
     /// Flows that this message may still append.
@@ -111,16 +115,30 @@ impl Sets<'_> {
 
     fn templates(&mut self, set_id: u16, body: &[u8], options: bool) {
         let mut reader = Reader::new(body);
+        let mut records = 0;
         while reader.len() >= SET_HEADER_BYTES && !zero_filled(reader.rest()) {
             if self.template(set_id, &mut reader, options).is_none() {
                 // Where a template ends is known only by reading it: the rest of the set is lost.
                 self.outcome.count(Reason::BadTemplate);
-                return;
+                break;
             }
+            records += 1;
         }
+        let kind = match options {
+            true => SetKind::OptionsTemplate,
+            false => SetKind::Template,
+        };
+        self.outcome.parts.set(kind, records);
     }
 
-    fn template(&mut self, set_id: u16, reader: &mut Reader<'_>, options: bool) -> Option<()> {
+    /// Reads one record of a template set; `None` if it is none.
+    pub(crate) fn template(
+        &mut self,
+        set_id: u16,
+        reader: &mut Reader<'_>,
+        options: bool,
+    ) -> Option<()> {
+        let record = reader.rest();
         let id = reader.u16()?;
         let (fields, scopes) = match (self.protocol, options) {
             (_, false) => (reader.u16()?, 0),
@@ -148,7 +166,12 @@ impl Sets<'_> {
         for at in 0..fields {
             specs.push(Spec::read(reader, self.protocol, at < scopes)?);
         }
-        self.learn(id, &specs, options);
+        let sent = record.get(..record.len() - reader.len())?;
+        if self.learn(id, Template::compile(&specs, options, sent), specs.len()) {
+            self.outcome.templates += 1;
+            self.outcome.parts.learned.push(Learned { id, options });
+            self.decode_early(id);
+        }
         Some(())
     }
 
@@ -163,49 +186,88 @@ impl Sets<'_> {
         self.outcome.templates_withdrawn += u32::try_from(gone).unwrap_or(u32::MAX);
     }
 
-    /// A new template replaces the old one at once, and a refused one as well: its records would be misread.
-    fn learn(&mut self, id: u16, specs: &[Spec], options: bool) {
-        let Some(template) = Template::compile(specs, options) else {
-            self.outcome.count(Reason::BadTemplate);
-            forget(self.held, &mut self.domain.templates, |known, _| {
-                known == id
-            });
-            return;
-        };
-        if self
-            .domain
-            .templates
-            .get(&id)
-            .is_some_and(|known| **known == template)
-        {
-            self.outcome.templates += 1;
-            return;
+    /// A new template replaces the old one at once, and a refused one as well: its records would be misread. True: it
+    /// is known now.
+    fn learn(&mut self, id: u16, template: Option<Template>, fields: usize) -> bool {
+        let known = self.domain.templates.get(&id);
+        if known.is_some_and(|known| Some(&**known) == template.as_ref()) {
+            return true;
         }
         let before = self.domain.templates.len();
         forget(self.held, &mut self.domain.templates, |known, _| {
             known == id
         });
         let replaced = before != self.domain.templates.len();
-        if specs.len() > self.limits.fields
+        let Some(template) = template else {
+            self.outcome.count(Reason::BadTemplate);
+            return false;
+        };
+        if fields > self.limits.fields
             || self.domain.templates.len() >= self.limits.templates
             || *self.held + template.entries() > self.limits.entries
         {
             self.outcome.count(Reason::TemplateLimit);
-            return;
+            return false;
         }
         *self.held += template.entries();
         self.domain.templates.insert(id, Arc::new(template));
-        self.outcome.templates += 1;
         self.outcome.templates_changed += u32::from(replaced);
+        true
+    }
+
+    /// Keeps a data set until its template comes, if there is room.
+    fn keep(&mut self, id: u16, body: &[u8]) {
+        let set = EarlySet {
+            id,
+            received_ns: self.base.time_received_ns,
+            sequence: self.base.sequence_num,
+            export: self.export,
+            body: body.into(),
+        };
+        let dropped = self.domain.early.keep(set, &self.limits, self.early_held);
+        self.outcome.early_dropped += dropped;
+    }
+
+    /// Decodes the data sets that waited for this template, as of the messages they came in.
+    fn decode_early(&mut self, id: u16) {
+        let now_ns = self.base.time_received_ns;
+        let (sets, expired) = self
+            .domain
+            .early
+            .take(id, now_ns, &self.limits, self.early_held);
+        self.outcome.early_dropped += expired;
+        let own = (
+            self.export,
+            self.base.sequence_num,
+            self.records,
+            self.countable,
+        );
+        for set in sets {
+            self.export = set.export;
+            self.base.sequence_num = set.sequence;
+            self.base.time_received_ns = set.received_ns;
+            // It was refused no room in its own message.
+            self.room = self.room.saturating_add(set.most_flows());
+            self.data(id, &set.body);
+            self.outcome.early_decoded += 1;
+        }
+        self.base.time_received_ns = now_ns;
+        (
+            self.export,
+            self.base.sequence_num,
+            self.records,
+            self.countable,
+        ) = own;
     }
 
     fn data(&mut self, id: u16, body: &[u8]) {
         let Some(template) = self.domain.templates.get(&id).cloned() else {
             self.outcome.waiting += 1;
             self.countable = false;
-            return;
+            return self.keep(id, body);
         };
         let mut reader = Reader::new(body);
+        let before = self.records;
         // What is shorter than a record is padding.
         while reader.len() >= template.shortest {
             let read = match template.options {
@@ -218,6 +280,15 @@ impl Sets<'_> {
                 break;
             }
             self.records = self.records.saturating_add(1);
+        }
+        let kind = match template.options {
+            true => SetKind::OptionsData,
+            false => SetKind::Data,
+        };
+        let read = self.records - before;
+        self.outcome.parts.set(kind, read);
+        if read > 0 {
+            self.domain.data_ns = self.domain.data_ns.max(self.base.time_received_ns);
         }
     }
 

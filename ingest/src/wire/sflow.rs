@@ -8,6 +8,7 @@ use flow_proto::{Addr, Flow};
 
 use super::exporter::DomainKey;
 use super::outcome::{Outcome, Protocol, Reason};
+use super::parts::SampleKind;
 use super::reader::{Reader, length, zero_filled};
 use super::sflow_records;
 use super::{Arrival, Decoder};
@@ -58,6 +59,7 @@ pub(super) fn decode(
     let Some(header) = header(&mut reader) else {
         return outcome.count(Reason::BadHeader);
     };
+    outcome.parts.agent = header.agent;
     let base = Flow {
         sequence_num: header.sequence,
         sampler_address: if header.agent.is_set() {
@@ -99,21 +101,46 @@ pub(super) fn decode(
 }
 
 fn sample(format: u32, body: &[u8], base: &Flow, out: &mut Vec<Flow>, outcome: &mut Outcome) {
-    match format {
-        FLOW_SAMPLE | EXPANDED_FLOW_SAMPLE => {
+    let kind = match format {
+        FLOW_SAMPLE => SampleKind::Flow,
+        EXPANDED_FLOW_SAMPLE => SampleKind::ExpandedFlow,
+        COUNTER_SAMPLE => SampleKind::Counter,
+        EXPANDED_COUNTER_SAMPLE => SampleKind::ExpandedCounter,
+        _ => SampleKind::Other,
+    };
+    let mut reader = Reader::new(body);
+    let records = match kind {
+        SampleKind::Flow | SampleKind::ExpandedFlow => {
             let mut flow = base.clone();
-            let mut reader = Reader::new(body);
-            match sample_header(&mut reader, format == EXPANDED_FLOW_SAMPLE, &mut flow) {
+            let records = sample_header(&mut reader, kind == SampleKind::ExpandedFlow, &mut flow);
+            match records {
                 Some(records) => {
-                    sflow_records::decode(&mut reader, records, &mut flow, outcome);
+                    sflow_records::decode(
+                        &mut Reader::new(reader.rest()),
+                        records,
+                        &mut flow,
+                        outcome,
+                    );
                     out.push(flow);
                 }
                 None => outcome.count(Reason::BadSample),
             }
+            records
         }
-        COUNTER_SAMPLE | EXPANDED_COUNTER_SAMPLE => outcome.counter_samples += 1,
-        _ => outcome.other_samples += 1,
-    }
+        SampleKind::Counter | SampleKind::ExpandedCounter => {
+            outcome.counter_samples += 1;
+            // Sequence number and data source, as in a flow sample.
+            let before = if kind == SampleKind::Counter { 8 } else { 12 };
+            reader.take(before).and_then(|_| reader.u32())
+        }
+        SampleKind::Other => {
+            outcome.other_samples += 1;
+            None
+        }
+    };
+    // A record has a format and a length.
+    let most = u32::try_from(reader.len() / 8).unwrap_or(u32::MAX);
+    outcome.parts.sample(kind, records.unwrap_or(0).min(most));
 }
 
 /// The sample's fields before its records; the number of records it announces.

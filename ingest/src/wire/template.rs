@@ -68,11 +68,13 @@ pub(crate) struct Template {
     steps: Box<[Step]>,
     /// Bytes after the last step.
     tail: u32,
+    /// Its record as it was sent, from which it can be learned again.
+    pub(crate) sent: Box<[u8]>,
 }
 
 impl Template {
-    /// `None` if its records would have no bytes.
-    pub(crate) fn compile(specs: &[Spec], options: bool) -> Option<Template> {
+    /// From the fields of the record `sent`; `None` if its own records would have no bytes.
+    pub(crate) fn compile(specs: &[Spec], options: bool, sent: &[u8]) -> Option<Template> {
         let present = Present::of(specs);
         let (mut steps, mut skip, mut shortest) = (Vec::with_capacity(specs.len()), 0_u32, 0_usize);
         for spec in specs {
@@ -107,13 +109,14 @@ impl Template {
             shortest,
             steps: steps.into(),
             tail: skip,
+            sent: sent.into(),
         })
     }
 
     /// What it costs to keep.
     pub(crate) fn entries(&self) -> usize {
         // A template without steps is no free lunch: 4 for its place in the map.
-        self.steps.len() + 4
+        self.steps.len() + 4 + self.sent.len() / 16
     }
 
     /// Reads one record, handing each field to `each`; `None`, and nothing to be trusted, if it is cut.
@@ -212,7 +215,7 @@ mod tests {
     #[test]
     fn unknown_fields_become_offsets() {
         let template =
-            Template::compile(&specs(&[(999, 2), (998, 1), (1, 2), (997, 1)]), false).unwrap();
+            Template::compile(&specs(&[(999, 2), (998, 1), (1, 2), (997, 1)]), false, &[]).unwrap();
         assert_eq!(template.steps.len(), 1);
         assert_eq!(template.shortest, 6);
         assert_eq!(
@@ -224,7 +227,8 @@ mod tests {
 
     #[test]
     fn variable_lengths_short_and_long() {
-        let template = Template::compile(&specs(&[(999, 0xffff), (2, 0xffff)]), false).unwrap();
+        let template =
+            Template::compile(&specs(&[(999, 0xffff), (2, 0xffff)]), false, &[]).unwrap();
         assert_eq!(template.shortest, 2);
         let expected = vec![(Field::Skip, vec![7]), (Field::Packets, vec![1, 2])];
         assert_eq!(seen(&template, &[1, 7, 2, 1, 2]), Some(expected.clone()));
@@ -234,8 +238,9 @@ mod tests {
 
     #[test]
     fn the_best_alternative_is_used_and_a_zero_length_one_is_none() {
-        let count =
-            |fields: &[(u16, u16)]| Template::compile(&specs(fields), false).map(|t| t.steps.len());
+        let count = |fields: &[(u16, u16)]| {
+            Template::compile(&specs(fields), false, &[]).map(|t| t.steps.len())
+        };
         assert_eq!(count(&[(23, 4), (1, 4)]), Some(1));
         assert_eq!(count(&[(23, 4), (1, 0)]), Some(1));
         assert_eq!(count(&[(23, 4), (2, 4)]), Some(2));

@@ -20,6 +20,8 @@ const TIGHT: Limits = Limits {
     templates: 32,
     fields: 128,
     entries: 4_096,
+    early_bytes: 4096,
+    early_age_ns: 1_000_000_000,
 };
 
 fn below(random: &mut Pcg64Mcg, bound: usize) -> usize {
