@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow_topic::{EmbeddedTopic, Options, Retention, Timestamps, Topic};
+use flow_topic::{Options, PartitionDescription, Retention, Timestamps, Topic};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -37,9 +37,10 @@ fn create(options: &cli::TopicCreate) -> Result<(), Failure> {
                 .retention_time
                 .and_then(|age| i64::try_from(age.as_millis()).ok()),
         },
+        replication: options.replication,
         ..Options::default()
     };
-    let topic = EmbeddedTopic::create(flow_topic::url::directory(&options.url)?, made)?;
+    let topic = flow_topic::create(&options.url, made)?;
     let partitions = topic.partitions()?;
     let timestamps = word(topic.timestamps());
     tracing::info!(partitions, timestamps, "made {}", topic.url());
@@ -56,64 +57,85 @@ pub(crate) fn word(timestamps: Timestamps) -> &'static str {
 
 fn describe(options: &cli::TopicDescribe) -> Result<(), Failure> {
     let topic = flow_topic::url::open(&options.url, None)?;
+    let described = topic.describe()?;
     let mut partitions = Vec::new();
-    for partition in 0..topic.partitions()? {
-        partitions.push(Partition::look(topic.as_ref(), partition)?);
+    for known in described.partitions {
+        partitions.push(Partition::look(topic.as_ref(), known)?);
     }
     let out = &mut io::stdout().lock();
     if options.json {
         let partitions: Vec<Value> = partitions.iter().map(Partition::json).collect();
-        let timestamps = word(topic.timestamps());
-        let all =
-            json!({ "topic": topic.url(), "timestamps": timestamps, "partitions": partitions });
+        let all = json!({
+            "topic": described.url, "timestamps": word(described.timestamps), "partitions": partitions,
+            "settings": described.settings,
+        });
         return Ok(writeln!(out, "{all}")?);
     }
-    writeln!(out, "topic       {}", topic.url())?;
-    writeln!(out, "timestamps  {}", word(topic.timestamps()))?;
-    writeln!(out, "partitions  {}\n", partitions.len())?;
+    writeln!(out, "topic       {}", described.url)?;
+    writeln!(out, "timestamps  {}", word(described.timestamps))?;
+    writeln!(out, "partitions  {}", partitions.len())?;
+    for (name, value) in &described.settings {
+        writeln!(out, "{name}  {value}")?;
+    }
+    let brokers = partitions.iter().any(|one| one.known.leader.is_some());
+    let more = if brokers {
+        "                 leader  replicas, in sync"
+    } else {
+        ""
+    };
     writeln!(
         out,
-        "partition     earliest          end  first time                last time"
+        "\npartition     earliest          end  first time                last time{more}"
     )?;
-    for one in &partitions {
-        let [first, last] = [one.first_millis, one.last_millis]
-            .map(|millis| millis.map_or_else(|| "-".to_owned(), time));
-        writeln!(
-            out,
-            "{:<9} {:>12} {:>12}  {first:<24}  {last}",
-            one.partition, one.earliest, one.end
-        )?;
-    }
+    partitions.iter().try_for_each(|one| one.line(out))?;
     Ok(())
 }
 
 /// What is known of a partition.
 struct Partition {
-    partition: u32,
-    earliest: u64,
-    end: u64,
+    known: PartitionDescription,
     first_millis: Option<i64>,
     last_millis: Option<i64>,
 }
 
 impl Partition {
-    fn look(topic: &dyn Topic, partition: u32) -> Result<Partition, Failure> {
-        let bounds = topic.bounds(partition)?;
+    fn look(topic: &dyn Topic, known: PartitionDescription) -> Result<Partition, Failure> {
+        let (number, bounds) = (known.partition, known.bounds);
         let last = bounds.end.saturating_sub(1).max(bounds.earliest);
         Ok(Partition {
-            partition,
-            earliest: bounds.earliest,
-            end: bounds.end,
-            first_millis: timestamp(topic, partition, bounds.earliest..bounds.end)?,
-            last_millis: timestamp(topic, partition, last..bounds.end)?,
+            first_millis: timestamp(topic, number, bounds.earliest..bounds.end)?,
+            last_millis: timestamp(topic, number, last..bounds.end)?,
+            known,
         })
     }
 
     fn json(&self) -> Value {
+        let known = &self.known;
         json!({
-            "partition": self.partition, "earliest": self.earliest, "end": self.end,
+            "partition": known.partition, "earliest": known.bounds.earliest, "end": known.bounds.end,
             "first_time": self.first_millis.map(time), "last_time": self.last_millis.map(time),
+            "leader": known.leader, "replicas": known.replicas, "in_sync": known.in_sync,
         })
+    }
+
+    fn line(&self, out: &mut impl Write) -> io::Result<()> {
+        let known = &self.known;
+        let (earliest, end) = (known.bounds.earliest, known.bounds.end);
+        let [first, last] = [self.first_millis, self.last_millis]
+            .map(|millis| millis.map_or_else(|| "-".to_owned(), time));
+        write!(
+            out,
+            "{:<9} {earliest:>12} {end:>12}  {first:<24}  ",
+            known.partition
+        )?;
+        match known.leader {
+            None => writeln!(out, "{last}"),
+            Some(leader) => writeln!(
+                out,
+                "{last:<24}  {leader:<6}  {:?}, {:?}",
+                known.replicas, known.in_sync
+            ),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) enum Topic {
 /// `topic create`.
 #[derive(Debug, Args)]
 pub(crate) struct TopicCreate {
-    /// The topic, as dir:///var/lib/flow-pipeline/flows.
+    /// The topic, as dir:///var/lib/flow-pipeline/flows or kafka://HOST:9092/flows.
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// Its partitions.
@@ -33,6 +33,9 @@ pub(crate) struct TopicCreate {
     /// A partition above this size loses its oldest records. Default: no limit.
     #[arg(long, value_name = "SIZE", value_parser = crate::units::size_bytes)]
     pub(crate) retention_bytes: Option<usize>,
+    /// Copies of each record that the brokers keep. Default: theirs.
+    #[arg(long, value_name = "N")]
+    pub(crate) replication: Option<u16>,
 }
 
 /// Who sets a record's timestamp.
@@ -56,7 +59,7 @@ impl From<Timestamps> for flow_topic::Timestamps {
 /// `topic describe`.
 #[derive(Debug, Args)]
 pub(crate) struct TopicDescribe {
-    /// The topic, as dir:///var/lib/flow-pipeline/flows.
+    /// The topic, as dir:///var/lib/flow-pipeline/flows or kafka://HOST:9092/flows.
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// One JSON object instead of a table.
@@ -67,7 +70,7 @@ pub(crate) struct TopicDescribe {
 /// `topic tail`.
 #[derive(Debug, Args)]
 pub(crate) struct TopicTail {
-    /// The topic, as dir:///var/lib/flow-pipeline/flows.
+    /// The topic, as dir:///var/lib/flow-pipeline/flows or kafka://HOST:9092/flows.
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// Where to begin: latest, earliest, or a time of the topic's (RFC 3339, or -2h).

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::embedded::{Context, EmbeddedTopic, Options};
-use crate::kafka::url::SCHEME as KAFKA;
+use crate::kafka::url::{Address, SCHEME as KAFKA};
 use crate::{KafkaTopic, Topic, TopicError};
 
 /// The forms of a topic's URL.
@@ -62,8 +62,11 @@ pub fn create(url: &str, options: Options) -> Result<Arc<dyn Topic>, TopicError>
 /// Whether a URL names a topic, as far as its text tells; nothing is opened.
 ///
 /// # Errors
-/// `UnknownScheme`.
+/// `UnknownScheme`; `BadOptions` for a URL that cannot be, or names a secret's file that cannot be read.
 pub fn check(url: &str) -> Result<(), TopicError> {
+    if url.starts_with(KAFKA) {
+        return Address::parse(url).map(drop);
+    }
     directory(url).map(drop)
 }
 
@@ -111,6 +114,16 @@ mod tests {
                 error.to_string(),
                 format!("{url}: topics are given as {KNOWN}")
             );
+        }
+    }
+
+    #[test]
+    fn a_urls_text_is_checked_without_opening_anything() {
+        for url in ["dir:///no/where", "kafka://h:1,h:2/t?linger.ms=5"] {
+            check(url).unwrap();
+        }
+        for url in ["nats://x/y", "kafka://h", "kafka://u:p@h/t"] {
+            assert!(check(url).is_err(), "{url}");
         }
     }
 
