@@ -15,6 +15,7 @@ impl From<TopicError> for Failure {
     fn from(error: TopicError) -> Failure {
         let exit = match &error {
             TopicError::Locked { .. } => Exit::Taken,
+            TopicError::Unreachable { .. } => Exit::Unavailable,
             TopicError::Io { .. } | TopicError::Damaged { .. } | TopicError::Gap { .. } => Exit::Io,
             _ => Exit::Config,
         };

@@ -11,7 +11,7 @@ use std::time::Duration;
 use flow_dataflow::{JobConfig, Metrics, Snapshot, Status, Waiting};
 use flow_state::StateDir;
 use flow_tables::{Kind, TableSet};
-use flow_topic::Options;
+use flow_topic::{Context, Options};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -35,7 +35,11 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let sink_metrics = flow_sinks::Metrics::register(&mut registry);
     // A job that only reads to the end has nothing to wait for in a topic that is not there.
     let made = (!options.until_end).then(Options::default);
-    let topic = flow_topic::url::open(&options.topic, made)?;
+    let context = Context {
+        metrics: flow_topic::Metrics::register(&mut registry),
+        ..Context::default()
+    };
+    let topic = flow_topic::url::open_with(&options.topic, made, context)?;
     let tables = Arc::new(load_tables(&options.table)?);
     let state = StateDir::open(&options.state)?;
     let stores = options

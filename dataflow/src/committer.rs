@@ -8,6 +8,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use flow_state::{Acks, Checkpoint, Published, Put, StateDir};
+use flow_topic::Topic;
 
 /// Between two tries of a put whose outcome is unknown.
 const RETRY: Duration = Duration::from_millis(500);
@@ -25,10 +26,11 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    /// Starts the thread; `wake` is unparked when there is an outcome.
+    /// Starts the thread; `wake` is unparked when there is an outcome. `topic` shows others how far the job is.
     pub(crate) fn start(
         state: StateDir,
         (published, acks): (Arc<Published>, Arc<Acks>),
+        topic: Arc<dyn Topic>,
         wake: Thread,
     ) -> std::io::Result<Committer> {
         let (checkpoints, incoming) = mpsc::channel::<Checkpoint>();
@@ -38,6 +40,10 @@ impl Committer {
             .spawn(move || {
                 for checkpoint in incoming {
                     let outcome = commit(&state, (&published, &acks), checkpoint);
+                    if let Outcome::Durable(checkpoint) = &outcome {
+                        let cut = checkpoint.cut.iter();
+                        topic.show_progress(&cut.map(|(p, at)| (*p, at.offset)).collect());
+                    }
                     if outgoing.send(outcome).is_err() {
                         return;
                     }

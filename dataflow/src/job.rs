@@ -164,6 +164,7 @@ fn work(
         let committer = Committer::start(
             job.state.clone(),
             (Arc::clone(&job.published), Arc::clone(&job.acks)),
+            Arc::clone(&job.topic),
             std::thread::current(),
         )
         .map_err(|error| JobError::Dataflow(error.to_string()))?;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use flow_proto::{FlowCore, PACK_HEADER, messages};
 use flow_state::{Position, SlotSecs};
-use flow_topic::{Reader, RecordRef, TopicError};
+use flow_topic::{Reader, RecordRef, TopicError, Wake};
 
 use crate::acceptance::{self, Verdict};
 use crate::config::{JobConfig, SECOND_NS, broken};
@@ -92,6 +92,10 @@ impl Partition {
             let Some(record) = self.reader.peek()? else {
                 return Ok(Stop::Empty);
             };
+            // The end may lie in a hole, which the reader has gone over.
+            if self.end.is_some_and(|end| record.offset >= end) {
+                return Ok(Stop::End);
+            }
             let bad = read_pack(&record, config, &mut self.pack);
             let before = self.position.clock_ns;
             let (clock, replaced) = pack_clock(&record, &mut self.pack, before, config);
@@ -144,6 +148,11 @@ impl Partition {
         Ok(Stop::Budget)
     }
 
+    /// Has `wake` called when there may be more to read.
+    pub(crate) fn wake_by(&mut self, wake: Wake) {
+        self.reader.wake_by(wake);
+    }
+
     fn at_end(&self) -> bool {
         self.end.is_some_and(|end| self.reader.position() >= end)
     }
@@ -151,7 +160,7 @@ impl Partition {
     /// The tick ends here: its cut, and a clean slate for the next.
     pub(crate) fn cut(&mut self, tick: u64) -> Cut {
         // A partition that can't be reached counts as unread: the watermark must not pass it.
-        let unread = !self.at_end() && !matches!(self.reader.peek(), Ok(None));
+        let unread = !self.at_end() && self.reader.unread().unwrap_or(true);
         Cut {
             tick,
             partition: self.id,
@@ -174,10 +183,14 @@ impl Tally {
 }
 
 /// A message, by its place in the record, or the whole record, and why it could not be read.
-type Bad = (Option<usize>, String);
+pub(crate) type Bad = (Option<usize>, String);
 
 /// Splits a record into flows. Returns the messages, or whole packs, that could not be read.
-fn read_pack(record: &RecordRef<'_>, config: &JobConfig, pack: &mut Vec<FlowCore>) -> Vec<Bad> {
+pub(crate) fn read_pack(
+    record: &RecordRef<'_>,
+    config: &JobConfig,
+    pack: &mut Vec<FlowCore>,
+) -> Vec<Bad> {
     pack.clear();
     let mut bad = Vec::new();
     let (name, value) = PACK_HEADER;
@@ -198,7 +211,7 @@ fn read_pack(record: &RecordRef<'_>, config: &JobConfig, pack: &mut Vec<FlowCore
 
 /// Puts each flow's trusted receive time in place of the sent one; returns the partition's clock, this pack
 /// included, and how many times were replaced. A record without a readable flow moves no clock.
-fn pack_clock(
+pub(crate) fn pack_clock(
     record: &RecordRef<'_>,
     pack: &mut [FlowCore],
     clock: i64,

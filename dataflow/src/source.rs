@@ -3,11 +3,13 @@
 //! Input: ticks. Outputs: rows by (rollup, slot, key), and reports to worker 0. State: the partitions and the cache
 //! of pre-aggregation, empty between ticks. The right to send comes only from the ticks' own messages: tick n's
 //! capability is kept until n+1's message or the end of the ticks, and with it go n's cuts (law 4).
-//! Law 8: it stops at a bound of bytes in unfinished ticks, and is woken when a tick is finished.
+//! Law 8: it stops at a bound of bytes in unfinished ticks, and is woken when a tick is finished. Where records come
+//! over a network, it is woken when there are some.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use flow_proto::RowRecord;
 use timely::container::CapacityContainerBuilder;
@@ -167,6 +169,14 @@ pub(crate) fn source<'s>(
     let mut reports_out = OutputBuilder::<u64, Builder<Report>>::from(output);
     let activator = scope.activator_for(builder.operator_info().address);
     *finished.wake.borrow_mut() = Some(activator.clone());
+    for partition in &mut source.partitions {
+        let path = builder.operator_info().address.to_vec();
+        let arrived = scope.worker().sync_activator_for(path);
+        partition.wake_by(Arc::new(move || {
+            // Fails only when the worker has ended.
+            let _ = arrived.activate();
+        }));
+    }
     builder.build(move |initial| {
         drop(initial);
         let mut open: Option<Open> = None;
