@@ -1,0 +1,65 @@
+//! ClickHouse: rollups as revisions that merge away, raw flows in deduplicated blocks, views that read both right.
+//!
+//! Law 6 without transactions: rows go first and the cursor after them; what is written twice after a crash is a row
+//! with the same revision, or a block with the same token. What readers need not know is in the views.
+
+mod address;
+mod cursor;
+mod ddl;
+mod encode;
+mod explain;
+mod kafka_engine;
+mod raw;
+mod retention;
+mod rollups;
+mod schema;
+mod server;
+mod slots;
+mod views;
+
+use address::Address;
+use server::Server;
+
+use crate::{Schema, SinkError, Store};
+
+/// Opens the store of a `clickhouse://user@host:port/database?…` URL; raw flows are on unless it says `raw=off`.
+///
+/// # Errors
+/// `Refused` for a URL, user, server or database that does not fit, `Retry` if the server cannot be reached now.
+pub fn open(url: &str) -> Result<Store, SinkError> {
+    let address = parse(url)?;
+    let (options, mut server) = (address.options, Server::new(&address)?);
+    schema::ready(&server)?;
+    server.opening = false;
+    let rollups = rollups::Rollups::new(server, options.retention_secs);
+    let mut store = Store {
+        rollups: Some(Box::new(rollups)),
+        raw: None,
+    };
+    if options.raw.unwrap_or(true) {
+        let mut server = Server::new(&address)?;
+        server.opening = false;
+        store.raw = Some(Box::new(raw::Raw::new(server, options.raw_retention_secs)));
+    }
+    Ok(store)
+}
+
+/// Whether a `clickhouse://` URL can be; nothing is connected.
+///
+/// # Errors
+/// `Refused`.
+pub fn check(url: &str) -> Result<(), SinkError> {
+    parse(url).map(drop)
+}
+
+/// The schema of a `clickhouse://` URL; with `kafka=host:port/topic` it prints the Kafka-engine object `flows`, too.
+///
+/// # Errors
+/// `Refused` for a URL that cannot be.
+pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
+    Ok(Box::new(schema::ClickhouseSchema::new(&parse(url)?)?))
+}
+
+fn parse(url: &str) -> Result<Address, SinkError> {
+    Address::parse(url, std::env::var("CLICKHOUSE_PASSWORD").ok())
+}

@@ -1,0 +1,107 @@
+//! Rollups and slots into ClickHouse: rows first, then slots, the cursor last.
+//!
+//! Law 6: there is no transaction over tables, so a delta may be written twice; its rows are absolute totals with
+//! revisions, of which the view shows the highest, and the content of a revision never changes. A delta is begun only
+//! if the stored cursors are those it starts from.
+
+use std::collections::BTreeMap;
+
+use flow_proto::Rollup;
+
+use super::cursor;
+use super::ddl::{names, rows_table};
+use super::encode::encode;
+use super::retention::Retention;
+use super::server::{Insert, Server};
+use super::slots;
+use crate::columns::{self, SLOTS, Table};
+use crate::{Applied, Cursors, Delta, Sink, SinkError};
+
+/// What writes rollups and slots.
+pub(super) struct Rollups {
+    server: Server,
+    retention: Retention,
+    cursors: Table,
+    tables: Vec<(Rollup, Table, String)>,
+}
+
+impl Rollups {
+    pub(super) fn new(server: Server, keep_secs: Option<u64>) -> Rollups {
+        let table = |rollup| {
+            let table = columns::rollup(rollup);
+            let names = names(&table);
+            (rollup, table, names)
+        };
+        Rollups {
+            server,
+            retention: Retention::new(keep_secs),
+            cursors: columns::cursors(),
+            tables: Rollup::ALL.into_iter().map(table).collect(),
+        }
+    }
+
+    fn rows(&self, delta: &Delta<'_>) -> Result<u64, SinkError> {
+        let server = &self.server;
+        let mut inserts: BTreeMap<Rollup, (&Table, Insert<'_>)> = BTreeMap::new();
+        for (rollup, table, names) in &self.tables {
+            let insert = server.insert(&rows_table(table.name), names, None);
+            inserts.insert(*rollup, (table, insert));
+        }
+        delta.rows.for_each(&mut |row| {
+            if u32::try_from(row.record.slot_secs).is_err() {
+                let (table, slot) = (row.rollup.table(), row.record.slot_secs);
+                return Err(slots::beyond(server, &format!("{table} slot {slot}")));
+            }
+            let Some((table, insert)) = inserts.get_mut(&row.rollup) else {
+                return Ok(());
+            };
+            let values = columns::rollup_values(&row);
+            insert.row(|out| {
+                for (column, value) in table.columns.iter().zip(&values) {
+                    encode(column, value, out);
+                }
+            })
+        })?;
+        inserts
+            .into_values()
+            .try_fold(0, |rows, (_, insert)| Ok(rows + insert.finish()?))
+    }
+}
+
+impl Sink for Rollups {
+    fn name(&self) -> &str {
+        &self.server.name
+    }
+
+    fn cursors(&mut self) -> Result<Cursors, SinkError> {
+        let (job, positions) = cursor::read(&self.server, &self.cursors, None)?;
+        let shards = positions.into_iter();
+        Ok(Cursors {
+            job,
+            by_shard: shards
+                .filter_map(|(shard, n)| Some((u16::try_from(shard).ok()?, n)))
+                .collect(),
+        })
+    }
+
+    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
+        let cursors = self.cursors()?;
+        cursor::same_job(&self.server, cursors.job.as_deref(), delta.job)?;
+        if delta
+            .shards
+            .iter()
+            .any(|shard| cursors.of(*shard) != delta.from)
+        {
+            return Ok(Applied::CursorMoved);
+        }
+        let rows = self.rows(delta)?;
+        slots::write(&self.server, delta)?;
+        let tables = Rollup::ALL.iter().map(|rollup| rollup.table());
+        let tables: Vec<String> = tables.chain([SLOTS]).map(rows_table).collect();
+        self.retention
+            .apply(&self.server, &tables, delta.watermark_secs)?;
+        let shards = delta.shards.iter().copied().map(u32::from);
+        cursor::store(&self.server, &self.cursors, shards, (delta.job, delta.to))?;
+        Ok(Applied::Done { rows })
+    }
+}

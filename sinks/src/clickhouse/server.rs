@@ -1,0 +1,215 @@
+//! A ClickHouse server over HTTP: statements, answers of a few rows, and streamed inserts.
+//!
+//! An own current-thread runtime, since the follower is a plain thread. Each request has its own connection: requests
+//! come seconds apart, and a connection that the server has closed meanwhile cannot be written a stream into. Law 8:
+//! an insert holds one chunk; everything has a time limit.
+
+use std::time::Duration;
+
+use clickhouse::error::Error;
+use clickhouse::insert_formatted::InsertFormatted;
+use clickhouse::{Client, Compression};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use tokio::runtime::{Builder, Runtime};
+
+use super::address::Address;
+use super::explain::explain;
+use crate::SinkError;
+
+/// A statement or the end of an insert takes no longer.
+const LIMIT: Duration = Duration::from_secs(120);
+/// Making a connection takes no longer, and so does sending a chunk.
+const CONNECT: Duration = Duration::from_secs(10);
+const SEND: Duration = Duration::from_secs(60);
+/// Rows are sent when there are this many bytes of them.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Settings of every request. `async_insert` is 1 by default and would answer before the rows are stored;
+/// `wait_end_of_query` holds an answer back until nothing can fail any more; a delta may span more days than the 100
+/// partitions that an insert is allowed by default; 64-bit numbers are read as numbers.
+const SETTINGS: &[(&str, &str)] = &[
+    ("async_insert", "0"),
+    ("wait_end_of_query", "1"),
+    ("max_partitions_per_insert_block", "0"),
+    ("output_format_json_quote_64bit_integers", "0"),
+];
+
+/// One row of an answer: text, or `None` for NULL.
+pub(super) type Answer = Vec<Option<String>>;
+
+/// A server, and who we are there.
+pub(super) struct Server {
+    runtime: Runtime,
+    client: Client,
+    pub(super) name: String,
+    pub(super) database: String,
+    /// Nothing has been written yet: more errors end the program.
+    pub(super) opening: bool,
+}
+
+impl Server {
+    /// Nothing is connected yet.
+    pub(super) fn new(address: &Address) -> Result<Server, SinkError> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| SinkError::fatal(format!("sink {}: {error}", address.name)))?;
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(CONNECT));
+        http.set_nodelay(true);
+        let connector = hyper_tls::HttpsConnector::from((http, address.tls.clone().into()));
+        let http = HttpClient::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
+        let mut client = Client::with_http_client(http)
+            .with_url(&address.server)
+            .with_user(&address.user)
+            .with_password(&address.password)
+            .with_compression(Compression::Lz4);
+        for (setting, value) in SETTINGS {
+            client = client.with_setting(*setting, *value);
+        }
+        Ok(Server {
+            runtime,
+            client,
+            name: address.name.clone(),
+            database: address.database.clone(),
+            opening: true,
+        })
+    }
+
+    /// Runs a statement to its end.
+    pub(super) fn execute(&self, sql: &str) -> Result<(), SinkError> {
+        let work = self.client.query_raw(sql).execute();
+        self.within(work)
+    }
+
+    /// The rows of a question whose answer is small.
+    pub(super) fn ask(&self, sql: &str) -> Result<Vec<Answer>, SinkError> {
+        let bytes = self.within(async {
+            let mut cursor = self
+                .client
+                .query_raw(sql)
+                .fetch_bytes("JSONCompactEachRow")?;
+            cursor.collect().await
+        })?;
+        let lines = bytes.split(|byte| *byte == b'\n');
+        lines
+            .filter(|line| !line.is_empty())
+            .map(|line| self.answer(line))
+            .collect()
+    }
+
+    /// A database's table, as SQL names it.
+    pub(super) fn table(&self, name: &str) -> String {
+        qualified(&self.database, name)
+    }
+
+    /// Begins an insert; nothing is sent before there are rows. With a token, a block that comes twice is stored once.
+    pub(super) fn insert(&self, table: &str, columns: &str, token: Option<&str>) -> Insert<'_> {
+        let sql = format!(
+            "INSERT INTO {} ({columns}) FORMAT RowBinary",
+            self.table(table)
+        );
+        let mut insert = self
+            .client
+            .insert_formatted_with(sql)
+            .with_timeouts(Some(SEND), Some(LIMIT));
+        if let Some(token) = token {
+            insert = insert
+                .with_setting("insert_deduplicate", "1")
+                .with_setting("insert_deduplication_token", token);
+        }
+        Insert {
+            server: self,
+            insert,
+            chunk: Vec::with_capacity(CHUNK_BYTES + 1024),
+            rows: 0,
+        }
+    }
+
+    fn answer(&self, line: &[u8]) -> Result<Answer, SinkError> {
+        let values: Vec<serde_json::Value> = serde_json::from_slice(line).map_err(|error| {
+            SinkError::retry(format!(
+                "sink {}: an answer cannot be read: {error}; is it a ClickHouse?",
+                self.name
+            ))
+        })?;
+        let text = |value| match value {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        };
+        Ok(values.into_iter().map(text).collect())
+    }
+
+    fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, SinkError> {
+        self.runtime
+            .block_on(async { tokio::time::timeout(LIMIT, work).await })
+            .unwrap_or(Err(Error::TimedOut))
+            .map_err(|error| self.explain(&error))
+    }
+
+    fn explain(&self, error: &Error) -> SinkError {
+        explain(&self.name, self.opening, error)
+    }
+}
+
+/// Rows on their way into one table. Dropped before `finish`, the server throws them away.
+pub(super) struct Insert<'a> {
+    server: &'a Server,
+    insert: InsertFormatted,
+    chunk: Vec<u8>,
+    pub(super) rows: u64,
+}
+
+impl Insert<'_> {
+    /// One row: `encode` appends its bytes.
+    pub(super) fn row(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), SinkError> {
+        encode(&mut self.chunk);
+        self.rows += 1;
+        if self.chunk.len() >= CHUNK_BYTES {
+            self.send()?;
+        }
+        Ok(())
+    }
+
+    /// Sends the rest and waits until the server has stored all; how many rows there were.
+    pub(super) fn finish(mut self) -> Result<u64, SinkError> {
+        if self.rows == 0 {
+            return Ok(0);
+        }
+        self.send()?;
+        let Insert {
+            server,
+            insert,
+            rows,
+            ..
+        } = self;
+        let end = server.runtime.block_on(insert.end());
+        end.map_err(|error| server.explain(&error))?;
+        Ok(rows)
+    }
+
+    fn send(&mut self) -> Result<(), SinkError> {
+        if self.chunk.is_empty() {
+            return Ok(());
+        }
+        let next = Vec::with_capacity(self.chunk.capacity());
+        let chunk = std::mem::replace(&mut self.chunk, next);
+        let sent = self.server.runtime.block_on(self.insert.send(chunk.into()));
+        sent.map_err(|error| self.server.explain(&error))
+    }
+}
+
+/// `database`.`table`.
+pub(super) fn qualified(database: &str, table: &str) -> String {
+    format!("`{database}`.`{table}`")
+}
+
+/// A text in SQL.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
