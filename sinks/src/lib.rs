@@ -9,12 +9,14 @@
     deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod clickhouse;
 pub mod columns;
 mod delta;
 mod error;
 mod follower;
 mod metrics;
 pub mod options;
+pub mod postgres;
 mod raw;
 pub mod raw_columns;
 mod schema;

@@ -2,10 +2,11 @@
 //!
 //! Law: an unknown scheme is refused by naming those there are; nothing is guessed.
 
-use crate::{RawSink, Schema, Sink, SinkError, sqlite, stdout};
+use crate::{RawSink, Schema, Sink, SinkError, clickhouse, postgres, sqlite, stdout};
 
 /// The schemes there are, for help texts and messages.
-pub const SCHEMES: &str = "sqlite:///FILE[?retention=30d], stdout:";
+pub const SCHEMES: &str = "sqlite:///FILE[?retention=30d], postgres://USER@HOST/DATABASE, \
+     clickhouse://USER@HOST:8123/DATABASE, stdout:";
 
 /// A store, opened: what writes its rollups and slots, and what writes its raw flows. Each has its own connection and
 /// follows at its own pace.
@@ -23,6 +24,8 @@ pub struct Store {
 pub fn check(url: &str) -> Result<(), SinkError> {
     match scheme(url)? {
         Scheme::Sqlite => sqlite::check(url),
+        Scheme::Postgres => postgres::check(url),
+        Scheme::Clickhouse => clickhouse::check(url),
         Scheme::Stdout => Ok(()),
     }
 }
@@ -34,6 +37,8 @@ pub fn check(url: &str) -> Result<(), SinkError> {
 pub fn open(url: &str) -> Result<Store, SinkError> {
     match scheme(url)? {
         Scheme::Sqlite => sqlite::open(url),
+        Scheme::Postgres => postgres::open(url),
+        Scheme::Clickhouse => clickhouse::open(url),
         Scheme::Stdout => Ok(Store {
             rollups: Some(Box::new(stdout::Stdout::new(Box::new(std::io::stdout())))),
             raw: None,
@@ -48,18 +53,24 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
 pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
     match scheme(url)? {
         Scheme::Sqlite => sqlite::schema(url),
+        Scheme::Postgres => postgres::schema(url),
+        Scheme::Clickhouse => clickhouse::schema(url),
         Scheme::Stdout => Err(SinkError::refused(format!("sink {url}: has no schema"))),
     }
 }
 
 enum Scheme {
     Sqlite,
+    Postgres,
+    Clickhouse,
     Stdout,
 }
 
 fn scheme(url: &str) -> Result<Scheme, SinkError> {
     match url.split_once(':') {
         Some(("sqlite", _)) => Ok(Scheme::Sqlite),
+        Some(("postgres" | "postgresql", _)) => Ok(Scheme::Postgres),
+        Some(("clickhouse", _)) => Ok(Scheme::Clickhouse),
         Some(("stdout", "" | "//")) => Ok(Scheme::Stdout),
         _ => Err(SinkError::refused(format!(
             "sink {url}: unknown scheme; there are: {SCHEMES}"

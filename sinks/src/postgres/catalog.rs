@@ -1,0 +1,231 @@
+//! What a database holds, and in what it differs from what it should hold.
+//!
+//! Law: a difference is told by table and column, with what is there and what should be; nothing is changed here.
+
+use std::collections::BTreeMap;
+
+use super::connection::Connection;
+use super::flows::{self, FLOWS};
+use super::tables::{MIGRATIONS, VERSION, WantedTable};
+use crate::SinkError;
+
+/// The columns of tables and views of these names in the schema, in their order.
+const COLUMNS: &str = "
+    SELECT c.relname::text, c.relkind::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY ($1::text[])
+    ORDER BY c.relname, a.attnum";
+/// The columns of their primary keys, in the keys' order.
+const KEYS: &str = "
+    SELECT c.relname::text, a.attname::text
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+    WHERE i.indisprimary AND c.relname = ANY ($1::text[])
+      AND c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+    ORDER BY c.relname, k.place";
+/// What else there is, of nobody's extension.
+const OTHERS: &str = "
+    SELECT c.relname::text FROM pg_class c
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relname <> ALL ($1::text[])
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY c.relname LIMIT 1";
+/// Which of these tables this user may not use as a writer does; partitions are an owner's business.
+const FORBIDDEN: &str = "
+    SELECT c.relname::text, c.relkind = 'p' AND NOT pg_has_role(c.relowner, 'USAGE')
+    FROM pg_class c
+    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+      AND c.relname = ANY ($1::text[])
+      AND (NOT has_table_privilege(c.oid, 'SELECT') OR NOT has_table_privilege(c.oid, 'INSERT')
+           OR NOT has_table_privilege(c.oid, 'UPDATE') OR NOT has_table_privilege(c.oid, 'DELETE')
+           OR (c.relkind = 'p' AND NOT pg_has_role(c.relowner, 'USAGE')))
+    ORDER BY c.relname LIMIT 1";
+
+/// A column as the server reports it.
+struct FoundColumn {
+    name: String,
+    kind: String,
+    nullable: bool,
+}
+
+/// A table as the server reports it.
+#[derive(Default)]
+pub(super) struct FoundTable {
+    /// `r`: a table, `p`: one with partitions, others are no tables.
+    kind: String,
+    columns: Vec<FoundColumn>,
+    key: Vec<String>,
+}
+
+impl FoundTable {
+    /// Whether it has partitions.
+    pub(super) fn is_partitioned(&self) -> bool {
+        self.kind == "p"
+    }
+
+    /// Its columns: name and type.
+    pub(super) fn columns(&self) -> Vec<(String, String)> {
+        let pair = |c: &FoundColumn| (c.name.clone(), c.kind.clone());
+        self.columns.iter().map(pair).collect()
+    }
+}
+
+/// What a schema holds.
+pub(super) struct Found {
+    /// Its name; `None`: it does not exist.
+    pub(super) schema: Option<String>,
+    /// Number of migrations that were applied.
+    pub(super) version: i32,
+    /// Those of the tables asked for that there are.
+    pub(super) tables: BTreeMap<String, FoundTable>,
+    /// The first of other tables, if there are any.
+    pub(super) other: Option<String>,
+}
+
+impl Found {
+    /// Looks.
+    pub(super) fn read(
+        connection: &Connection,
+        wanted: &[WantedTable],
+    ) -> Result<Found, SinkError> {
+        let names: Vec<&str> = wanted.iter().map(|table| table.name).collect();
+        let mut tables: BTreeMap<String, FoundTable> = BTreeMap::new();
+        for row in connection.query(COLUMNS, &[&names])? {
+            let table = tables.entry(connection.get(&row, 0)?).or_default();
+            table.kind = connection.get(&row, 1)?;
+            table.columns.push(FoundColumn {
+                name: connection.get(&row, 2)?,
+                kind: connection.get(&row, 3)?,
+                nullable: !connection.get::<bool>(&row, 4)?,
+            });
+        }
+        for row in connection.query(KEYS, &[&names])? {
+            let table = tables.entry(connection.get(&row, 0)?).or_default();
+            table.key.push(connection.get(&row, 1)?);
+        }
+        let mut found = Found {
+            schema: None,
+            version: 0,
+            tables,
+            other: None,
+        };
+        if let Some(row) = connection.first("SELECT current_schema()::text", &[])? {
+            found.schema = connection.get(&row, 0)?;
+        }
+        if let Some(row) = connection.first(OTHERS, &[&names])? {
+            found.other = Some(connection.get(&row, 0)?);
+        }
+        if found.tables.contains_key(MIGRATIONS) {
+            let statement = format!("SELECT coalesce(max(version), 0) FROM {MIGRATIONS}");
+            if let Some(row) = connection.first(&statement, &[])? {
+                found.version = connection.get(&row, 0)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether `flows` is one that their project made: their columns and no other.
+    pub(super) fn flows_are_theirs(&self) -> bool {
+        self.tables.get(FLOWS).is_some_and(|table| {
+            let columns = table.columns.iter().map(|column| column.name.as_str());
+            columns.eq(flows::theirs())
+        })
+    }
+
+    /// Whether nothing is there, or nothing but a `flows` of theirs.
+    pub(super) fn is_empty(&self) -> bool {
+        let theirs = usize::from(self.flows_are_theirs());
+        self.other.is_none() && self.tables.len() == theirs
+    }
+
+    /// What differs, one line each. A `flows` of theirs is none.
+    pub(super) fn differences(&self, wanted: &[WantedTable]) -> Vec<String> {
+        let mut lines = Vec::new();
+        if self.version > VERSION {
+            lines.push(format!(
+                "schema version {}: this program knows {VERSION}",
+                self.version
+            ));
+        }
+        for table in wanted {
+            let theirs = table.name == FLOWS && self.flows_are_theirs();
+            match self.tables.get(table.name) {
+                None => lines.push(format!("table {}: missing", table.name)),
+                Some(found) if !matches!(found.kind.as_str(), "r" | "p") => {
+                    lines.push(format!("table {}: is no table", table.name));
+                }
+                Some(found) => compare(table, found, theirs, &mut lines),
+            }
+        }
+        if lines.is_empty() && self.version < VERSION {
+            lines.push(format!(
+                "schema version {}: should be {VERSION}",
+                self.version
+            ));
+        }
+        lines
+    }
+}
+
+fn compare(table: &WantedTable, found: &FoundTable, theirs: bool, lines: &mut Vec<String>) {
+    let name = table.name;
+    for column in &table.columns {
+        let types = column.types.join(" or ");
+        match found.columns.iter().find(|c| c.name == column.name) {
+            None if theirs => (),
+            None => lines.push(format!(
+                "table {name}: column {} {types}: missing",
+                column.name
+            )),
+            Some(c) if !column.types.contains(&c.kind.as_str()) => lines.push(format!(
+                "table {name}: column {} is `{}`, should be `{types}`",
+                column.name, c.kind
+            )),
+            Some(c) if column.nullable && !c.nullable => lines.push(format!(
+                "table {name}: column {} is NOT NULL, should not be",
+                column.name
+            )),
+            Some(_) => (),
+        }
+    }
+    for column in &found.columns {
+        if !table.columns.iter().any(|c| c.name == column.name) {
+            lines.push(format!(
+                "table {name}: column {} `{}` is unknown",
+                column.name, column.kind
+            ));
+        }
+    }
+    if !table.key.is_empty() && found.key.iter().ne(&table.key) {
+        lines.push(format!(
+            "table {name}: primary key ({}) should be ({})",
+            found.key.join(", "),
+            table.key.join(", ")
+        ));
+    }
+}
+
+/// The first table that this user may not write; `None`: all is well.
+pub(super) fn forbidden(
+    connection: &Connection,
+    wanted: &[WantedTable],
+) -> Result<Option<String>, SinkError> {
+    let names: Vec<&str> = wanted.iter().map(|table| table.name).collect();
+    if let Some(row) = connection.first(FORBIDDEN, &[&names])? {
+        let table: String = connection.get(&row, 0)?;
+        let not_owner: bool = connection.get(&row, 1)?;
+        return Ok(Some(if not_owner {
+            format!(
+                "this user does not own table {table}, and only its owner can give it the next day's partition; make it the owner"
+            )
+        } else {
+            format!(
+                "this user may not SELECT, INSERT, UPDATE and DELETE in table {table}; grant it these, or make it the owner"
+            )
+        }));
+    }
+    Ok(None)
+}

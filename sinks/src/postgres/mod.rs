@@ -1,0 +1,149 @@
+//! PostgreSQL, from version 12 on: rollups, slots and raw flows, for whoever has it already.
+//!
+//! Law 6: rows, slots and cursors move in one transaction, which goes on only if the stored cursors equal the ones it
+//! started from. After any error the connection is given up, so that the server rolls back and nothing of the past comes
+//! into the next try; when the answer to COMMIT is lost, the cursors tell what became of it.
+
+mod address;
+mod binary;
+mod catalog;
+mod connection;
+mod cursor;
+mod explain;
+mod flows;
+mod partitions;
+mod password;
+mod raw;
+mod rows;
+mod schema;
+mod slots;
+mod tables;
+mod tls;
+
+use std::fmt;
+
+use flow_proto::Rollup;
+
+use self::address::Address;
+use self::connection::Connection;
+use self::rows::RowWriter;
+use crate::{Applied, Cursors, Delta, RawSink, Schema, Sink, SinkError, Store};
+
+/// Whether a URL names a database, as far as its text and the files it names tell.
+///
+/// # Errors
+/// `Refused` for a URL that cannot be.
+pub fn check(url: &str) -> Result<(), SinkError> {
+    Address::parse(url).map(drop)
+}
+
+/// Opens the store of a `postgres://…` URL; an empty schema is filled.
+///
+/// # Errors
+/// `Refused` for a URL, a login or a schema that does not fit, `Retry` if the server cannot be reached now.
+pub fn open(url: &str) -> Result<Store, SinkError> {
+    let address = Address::parse(url)?;
+    let connection = Connection::open(&address)?;
+    let found = schema::admit(&connection, &address)?;
+    let raw = raw::open(&address, &found);
+    let mut sink = Postgres {
+        address,
+        connection: None,
+    };
+    sink.prepared(connection)?;
+    Ok(Store {
+        rollups: Some(Box::new(sink)),
+        raw: raw.map(|raw| Box::new(raw) as Box<dyn RawSink>),
+    })
+}
+
+/// The schema of a `postgres://…` URL.
+///
+/// # Errors
+/// `Refused` for a URL that cannot be.
+pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
+    let address = Address::parse(url)?;
+    Ok(Box::new(schema::PostgresSchema::new(address)))
+}
+
+/// Rollups and slots of a database that this process writes.
+struct Postgres {
+    address: Address,
+    /// `None` after an error: made anew when it is needed.
+    connection: Option<Connection>,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres")
+            .field("name", &self.address.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Postgres {
+    /// The connection, for one use: who succeeds puts it back.
+    fn take(&mut self) -> Result<Connection, SinkError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => {
+                let connection = Connection::open(&self.address)?;
+                self.prepared(connection)?;
+                self.connection.take().ok_or_else(|| {
+                    SinkError::retry(format!("sink {}: not connected", self.address.name))
+                })
+            }
+        }
+    }
+
+    /// Makes a new session's staging tables and keeps it.
+    fn prepared(&mut self, connection: Connection) -> Result<(), SinkError> {
+        for rollup in Rollup::ALL {
+            connection.execute(&rows::staging(rollup))?;
+        }
+        connection.execute(&slots::staging())?;
+        self.connection = Some(connection);
+        Ok(())
+    }
+
+    fn write(&self, connection: &Connection, delta: &Delta<'_>) -> Result<Applied, SinkError> {
+        let name = &self.address.name;
+        connection.execute("BEGIN")?;
+        if !cursor::advance(connection, name, delta)? {
+            connection.execute("ROLLBACK")?;
+            return Ok(Applied::CursorMoved);
+        }
+        let mut writer = RowWriter::new(connection, name);
+        delta.rows.for_each(&mut |row| writer.take(&row))?;
+        let rows = writer.finish()?;
+        // Slots travel with shard 0, and what follows from them; other processes would only wait for the same rows.
+        if delta.shards.contains(&0) {
+            slots::write(connection, name, delta)?;
+            if let Some(keep_secs) = self.address.options.retention_secs {
+                slots::forget(connection, delta, keep_secs)?;
+            }
+        }
+        connection.execute("COMMIT")?;
+        Ok(Applied::Done { rows })
+    }
+}
+
+impl Sink for Postgres {
+    fn name(&self) -> &str {
+        &self.address.name
+    }
+
+    fn cursors(&mut self) -> Result<Cursors, SinkError> {
+        let connection = self.take()?;
+        let cursors = cursor::read(&connection, &self.address.name)?;
+        self.connection = Some(connection);
+        Ok(cursors)
+    }
+
+    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
+        let connection = self.take()?;
+        let applied = self.write(&connection, delta)?;
+        self.connection = Some(connection);
+        Ok(applied)
+    }
+}

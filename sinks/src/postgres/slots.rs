@@ -1,0 +1,132 @@
+//! The rows of `slots`, and what grows too old.
+//!
+//! Law 6: a row of a lower generation is not written. Law 8: retention is by the watermark, and bounded work: at most a
+//! day's rows are deleted in one transaction, so that the first retention of an old database catches up step by step.
+
+use flow_proto::Rollup;
+
+use super::binary::{self, Wire};
+use super::connection::Connection;
+use super::rows::staged;
+use crate::columns::{self, Kind, SLOTS, Value};
+use crate::{Delta, SinkError};
+
+/// The staging table's own column: whether counts are given.
+const COUNTED: &str = "counted";
+
+/// The statement that makes the staging table, once a session.
+pub(super) fn staging() -> String {
+    format!(
+        "CREATE TEMPORARY TABLE {} (LIKE {SLOTS}, {COUNTED} boolean NOT NULL) ON COMMIT DELETE ROWS",
+        staged(SLOTS)
+    )
+}
+
+/// Writes the rows that have changed, then everything that has retired.
+pub(super) fn write(
+    connection: &Connection,
+    name: &str,
+    delta: &Delta<'_>,
+) -> Result<(), SinkError> {
+    if !delta.slots.is_empty() {
+        stage(connection, name, delta)?;
+        connection.change(&upsert(), &[])?;
+        connection.change(&update(), &[])?;
+    }
+    if let Some(line) = delta.retired_through_secs {
+        let statement = format!(
+            "UPDATE {SLOTS} SET state = 'retired' WHERE state IN ('open', 'complete') AND slot <= to_timestamp($1::bigint)"
+        );
+        connection.change(&statement, &[&clamp(line)])?;
+    }
+    Ok(())
+}
+
+/// Deletes what is older than the retention. The row `elsewhere` (slot 0) stays.
+pub(super) fn forget(
+    connection: &Connection,
+    delta: &Delta<'_>,
+    keep_secs: u64,
+) -> Result<(), SinkError> {
+    let now = delta.watermark_secs;
+    let Some(line) = now.and_then(|now| now.checked_sub(keep_secs)) else {
+        return Ok(());
+    };
+    let tables = Rollup::ALL.map(Rollup::table);
+    for table in tables.into_iter().chain([SLOTS]) {
+        let statement = format!(
+            "DELETE FROM {table} WHERE slot > to_timestamp(0) AND slot < least(to_timestamp($1::bigint),
+               (SELECT min(slot) + interval '1 day' FROM {table} WHERE slot > to_timestamp(0)))"
+        );
+        connection.change(&statement, &[&clamp(line)])?;
+    }
+    Ok(())
+}
+
+fn stage(connection: &Connection, name: &str, delta: &Delta<'_>) -> Result<(), SinkError> {
+    let table = columns::slots();
+    let mut copy = connection.copy(&format!(
+        "COPY {} FROM STDIN (FORMAT binary)",
+        staged(SLOTS)
+    ))?;
+    for slot in delta.slots {
+        let unfit = |unfit: binary::Unfit| {
+            SinkError::fatal(format!(
+                "sink {name}: {SLOTS} {} {}: {}",
+                slot.rollup.table(),
+                slot.slot_secs,
+                unfit.0
+            ))
+        };
+        let buffer = copy.buffer();
+        binary::begin(buffer, table.columns.len() + 1);
+        for (column, value) in table.columns.iter().zip(columns::slot_values(slot)) {
+            binary::put(buffer, column.kind, Wire::of(column.kind), &value).map_err(unfit)?;
+        }
+        let counted = Value::Boolean(slot.counts.is_some());
+        binary::put(buffer, Kind::Boolean, Wire::Bool, &counted).map_err(unfit)?;
+        copy.sent()?;
+    }
+    copy.finish().map(drop)
+}
+
+/// For comparisons only: no stored slot lies above it.
+pub(super) fn clamp(secs: u64) -> i64 {
+    const END_SECS: i64 = 9_000_000_000_000;
+    i64::try_from(secs).unwrap_or(END_SECS).min(END_SECS)
+}
+
+fn set(name: &str, new: &str) -> String {
+    match name {
+        "first_written" => format!("{name} = coalesce(stored.{name}, {new}.{name})"),
+        "last_written" => format!("{name} = coalesce({new}.{name}, stored.{name})"),
+        _ => format!("{name} = {new}.{name}"),
+    }
+}
+
+fn upsert() -> String {
+    let table = columns::slots();
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    let sets: Vec<String> = table.rest().map(|c| set(c.name, "excluded")).collect();
+    format!(
+        "INSERT INTO {SLOTS} AS stored ({0}) SELECT {0} FROM {1} WHERE {COUNTED} ORDER BY rollup, slot
+         ON CONFLICT (rollup, slot) DO UPDATE SET {2} WHERE excluded.generation >= stored.generation",
+        names.join(", "),
+        staged(SLOTS),
+        sets.join(", ")
+    )
+}
+
+/// A slot whose counts are final and no longer in the state: everything but the counts.
+fn update() -> String {
+    let table = columns::slots();
+    let rest = table.rest().filter(|column| column.kind != Kind::U64);
+    let sets: Vec<String> = rest.map(|c| set(c.name, "new")).collect();
+    format!(
+        "UPDATE {SLOTS} AS stored SET {0} FROM {1} AS new
+         WHERE NOT new.{COUNTED} AND stored.rollup = new.rollup AND stored.slot = new.slot
+           AND stored.generation <= new.generation",
+        sets.join(", "),
+        staged(SLOTS)
+    )
+}
