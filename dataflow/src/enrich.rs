@@ -92,8 +92,11 @@ impl Enricher {
             .iter()
             .zip(sources.iter().zip(destinations.iter()))
         {
-            let own = |table: u32, sent: u32| if table != 0 { table } else { sent };
-            let key = [own(*src, flow.src_as), own(*dst, flow.dst_as), flow.etype];
+            let key = [
+                own_if_none(*src, flow.src_as),
+                own_if_none(*dst, flow.dst_as),
+                flow.etype,
+            ];
             sums.add(Rollup::As as u16, *slot, key, &sums_of(flow));
         }
         if let Some(table) = &tables.country {
@@ -116,6 +119,12 @@ impl Enricher {
         self.sources.clear();
         self.destinations.clear();
     }
+}
+
+/// The table's AS, else the flow's own.
+#[inline]
+pub(crate) fn own_if_none(table: u32, sent: u32) -> u32 {
+    if table != 0 { table } else { sent }
 }
 
 /// What one flow adds to its row. Law 2 has bounded the products.

@@ -21,6 +21,7 @@ mod metrics;
 mod mutant;
 mod partition;
 mod preaggregate;
+mod raw;
 mod restore;
 mod segment_writer;
 mod source;
@@ -36,5 +37,6 @@ pub use job::{Clock, Job};
 pub use metrics::{Metrics, Reason};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use raw::{RawRead, RawReader, RawSpan};
 pub use restore::fits;
 pub use status::{Snapshot, Status, Waiting};

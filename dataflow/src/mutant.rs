@@ -21,11 +21,13 @@ pub enum Mutant {
     ClockWithoutOwnPack,
     /// Law 7: a pre-aggregated row that gives way to another is lost.
     EvictedRowLost,
+    /// Law 2: raw flows meet R as it was in the end, not as it was at their offset.
+    RawRetirementOfTheEnd,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 8] = [
+    pub const ALL: [Mutant; 9] = [
         Mutant::PoisonTrusted,
         Mutant::ClocksNotDurable,
         Mutant::RetirementNotDurable,
@@ -34,5 +36,6 @@ impl Mutant {
         Mutant::OnlyNewestSegment,
         Mutant::ClockWithoutOwnPack,
         Mutant::EvictedRowLost,
+        Mutant::RawRetirementOfTheEnd,
     ];
 }

@@ -4,10 +4,11 @@
 mod oracle;
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flow_dataflow::{JobConfig, SlotTime};
+use flow_proto::{EnrichedFlow, Verdict};
 use flow_tables::{Kind, Source, TableSet};
 use support::history::{self, Outcome};
 use support::memory::Stored;
@@ -131,6 +132,55 @@ fn compare(outcome: &Outcome, expected: &oracle::Output) -> Result<(), String> {
     Ok(())
 }
 
+/// Compares raw flows with what they must make up: rows where they count, and the refused by reason. The oracle's rows
+/// are those below the cut, complete or not, so nothing is left out.
+fn compare_raw(flows: &[EnrichedFlow], expected: &oracle::Output) -> Result<(), String> {
+    let with_country = expected.rows.keys().any(|(rollup, ..)| *rollup == 1);
+    let (mut rows, mut total) = (BTreeMap::new(), oracle::Slot::default());
+    for flow in flows {
+        match flow.verdict {
+            Verdict::Counts => total.flows += 1,
+            Verdict::Implausible => total.implausible += 1,
+            Verdict::TooEarly => total.too_early += 1,
+            Verdict::TooLate => total.too_late += 1,
+        }
+        if flow.verdict != Verdict::Counts {
+            continue;
+        }
+        let unknown = u64::from(flow.flow.sampling_rate == 0);
+        let (bytes, packets, rate) = (flow.flow.bytes, flow.flow.packets, flow.rate());
+        let mut add = |rollup: u16, a, b| {
+            let key = (rollup, flow.slot_secs, [a, b, flow.flow.etype]);
+            let row: &mut oracle::Sums = rows.entry(key).or_default();
+            let more = [bytes, packets, 1, bytes * rate, packets * rate, unknown];
+            row.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
+        };
+        add(0, flow.src_as, flow.dst_as);
+        if with_country {
+            add(1, flow.src_country, flow.dst_country);
+        }
+        if flow.table_version != 1 {
+            return Err(format!("{flow:?}: not enriched"));
+        }
+    }
+    if total != expected.total() {
+        return Err(format!("raw {total:?}, oracle {:?}", expected.total()));
+    }
+    for key in expected.rows.keys().chain(rows.keys()) {
+        let (want, got) = (expected.rows.get(key), rows.get(key));
+        if want != got {
+            return Err(format!(
+                "raw flows of row {key:?}: oracle {want:?}, sums {got:?}"
+            ));
+        }
+    }
+    let coordinates: BTreeSet<_> = flows.iter().map(|flow| flow.at).collect();
+    if coordinates.len() != flows.len() {
+        return Err("a coordinate comes twice".to_owned());
+    }
+    Ok(())
+}
+
 /// Runs and compares one seed.
 fn check(seed: u64, config: &JobConfig, worker_counts: &[usize]) -> Result<Outcome, String> {
     let shape = Shape {
@@ -150,7 +200,9 @@ fn check(seed: u64, config: &JobConfig, worker_counts: &[usize]) -> Result<Outco
     config.rows.slot_time = slot_time[(seed / 4 % 4) as usize];
     let config = &config;
     let outcome = history::run(seed, config, &set, records.clone(), worker_counts);
-    compare(&outcome, &expected(&records, &outcome, config, &plain))?;
+    let expected = expected(&records, &outcome, config, &plain);
+    compare(&outcome, &expected)?;
+    compare_raw(&support::raw::flows(&outcome, config, &set), &expected)?;
     Ok(outcome)
 }
 

@@ -19,6 +19,10 @@ pub struct Outcome {
     pub table: Table,
     pub checkpoint: Arc<Checkpoint>,
     pub attempts: u64,
+    pub topic: MemoryTopic,
+    pub state: StateDir,
+    /// The state's folder, for as long as this lives.
+    folder: tempfile::TempDir,
 }
 
 /// A history under way.
@@ -69,6 +73,9 @@ pub fn run(
         table,
         checkpoint,
         attempts: deaths + 1,
+        state: history.state(),
+        topic: history.topic,
+        folder: dir,
     }
 }
 

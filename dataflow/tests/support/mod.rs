@@ -9,6 +9,7 @@
 pub mod follower;
 pub mod history;
 pub mod memory;
+pub mod raw;
 pub mod scenario;
 
 use std::sync::Arc;
@@ -53,7 +54,8 @@ impl Attempt {
             tables,
             state,
             published: Published::new(),
-            acks: Acks::new(1),
+            // A raw store that is never heard of: every checkpoint stays.
+            acks: Acks::with_raw(1, 1),
             metrics: metrics.clone(),
             status: Arc::clone(&status),
             clock: clock(1),

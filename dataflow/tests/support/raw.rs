@@ -1,0 +1,73 @@
+//! The raw writer's way through a history: block by block between the checkpoints that the state has kept.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use flow_dataflow::{JobConfig, RawReader, RawSpan};
+use flow_proto::EnrichedFlow;
+use flow_state::{Checkpoint, Position};
+use flow_tables::TableSet;
+
+use super::history::Outcome;
+
+/// Where a partition begins.
+fn start(checkpoint: &Checkpoint, partition: u32) -> Position {
+    Position {
+        offset: checkpoint.starts[&partition],
+        clock_ns: i64::MIN,
+        last_record: None,
+    }
+}
+
+fn read(reader: &RawReader, span: &RawSpan<'_>) -> Vec<EnrichedFlow> {
+    let mut flows = Vec::new();
+    let read = reader.read(span, &mut |flow: &EnrichedFlow| {
+        flows.push(flow.clone());
+        ControlFlow::Continue(())
+    });
+    let read = read.expect("the topic can be read");
+    assert_eq!((read.flows, read.missing_offsets), (flows.len() as u64, 0));
+    flows
+}
+
+/// All flows below the last cut, each block with the timeline of its own checkpoint; checked against one walk over the
+/// whole with the last timeline.
+pub fn flows(outcome: &Outcome, config: &JobConfig, tables: &Arc<TableSet>) -> Vec<EnrichedFlow> {
+    let reader = RawReader::new(
+        Arc::new(outcome.topic.clone()),
+        config.clone(),
+        outcome.state.clone(),
+        Arc::clone(tables),
+    );
+    let last = &outcome.checkpoint;
+    let mut all = Vec::new();
+    for (partition, end) in &last.cut {
+        let mut flows = Vec::new();
+        let mut from = start(last, *partition);
+        for number in outcome.state.numbers().expect("a listing") {
+            let to = outcome.state.checkpoint(number).expect("whole");
+            let to = to.expect("no raw cursor lets go of it");
+            let span = RawSpan {
+                partition: *partition,
+                from,
+                end_offset: to.cut[partition].offset,
+                timeline: &to.timeline,
+            };
+            flows.extend(read(&reader, &span));
+            from = to.cut[partition];
+        }
+        let whole = RawSpan {
+            partition: *partition,
+            from: start(last, *partition),
+            end_offset: end.offset,
+            timeline: &last.timeline,
+        };
+        assert_eq!(
+            flows,
+            read(&reader, &whole),
+            "a later timeline says the same"
+        );
+        all.extend(flows);
+    }
+    all
+}
