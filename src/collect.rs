@@ -24,6 +24,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Collects until a signal comes.
 pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
     check::flags::collector(options).or_refuse()?;
+    let bound = http::bind_at(options.http)?;
     let stop = signals::install()?;
     let mut registry = telemetry::registry();
     let metrics = Metrics::register(&mut registry);
@@ -48,7 +49,7 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
         last_hour: None,
         ready: Arc::new(|| true),
     };
-    let _server = http::serve_at(options.http, page)?;
+    let _server = http::serve_at(bound, page)?;
     let collector = Collector::start(&config, topic, metrics, clock::system())?;
     let mut line = LiveLine::new();
     let (mut before, mut at) = (0, Instant::now());

@@ -18,7 +18,7 @@ use crate::failure::{Exit, Failure};
 /// Prints the flows of `files`.
 ///
 /// # Errors
-/// A file that cannot be read, or a standard output that is gone. Bad content is no error.
+/// A file that cannot be read or holds no datagram, or a standard output that is gone. Bad content is no error.
 pub(crate) fn run(files: &[PathBuf], format: Format) -> Result<(), Failure> {
     let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let mut printer = Printer {
@@ -44,7 +44,7 @@ pub(crate) fn run(files: &[PathBuf], format: Format) -> Result<(), Failure> {
         }
     }
     sum.report(&mut io::stderr().lock());
-    Ok(())
+    sum.refuse_empty()
 }
 
 fn decode_file(
@@ -112,6 +112,18 @@ struct Sum {
 }
 
 impl Sum {
+    /// A file without a single datagram is not what was meant.
+    fn refuse_empty(&self) -> Result<(), Failure> {
+        match self.files.iter().find(|(_, tally)| tally.datagrams == 0) {
+            None => Ok(()),
+            Some((path, _)) => {
+                let what = format!("{}: no datagram in it", path.display());
+                Err(Failure::new(Exit::Io, what)
+                    .hint("give pcap, pcapng or files of bare datagrams"))
+            }
+        }
+    }
+
     /// One line for each reason why something was not decoded; nothing if all was.
     fn report(&self, to: &mut impl Write) {
         let mut line = |count: u64, label: &str, text: &str| {

@@ -56,7 +56,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     let job_metrics = flow_dataflow::Metrics::register(&mut registry);
     let sink_metrics = flow_sinks::Metrics::register(&mut registry);
     let ingest_metrics = flow_ingest::metrics::Metrics::register(&mut registry);
-    let topic = demo_data::topic(&directory)?;
+    let topic = demo_data::topic(&directory, flow_topic::Metrics::register(&mut registry))?;
     let backlog = demo_data::backlog(topic.as_ref(), &state)?;
     let now_ns = clock::now_ns();
     let filled = demo_data::back_fill(topic.as_ref(), now_ns, &stop)?;

@@ -15,7 +15,7 @@ use flow_ingest::mock::{
 use flow_proto::{Dialect, FlowType, Framing, messages};
 use flow_state::StateDir;
 use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV, DEMO_OWN_ASNS, Kind, Source, TableSet};
-use flow_topic::{Timestamps, Topic};
+use flow_topic::{Context, Metrics, Timestamps, Topic};
 
 use crate::clock;
 use crate::failure::{Exit, Failure};
@@ -55,13 +55,17 @@ pub(crate) fn directory(given: Option<&Path>) -> Result<PathBuf, Failure> {
 }
 
 /// The topic in it, with timestamps `create`: the last hour is simulated time.
-pub(crate) fn topic(directory: &Path) -> Result<Arc<dyn Topic>, Failure> {
+pub(crate) fn topic(directory: &Path, metrics: Metrics) -> Result<Arc<dyn Topic>, Failure> {
     let url = format!("dir://{}", directory.join("flows").display());
     let options = flow_topic::Options {
         timestamps: Timestamps::Create,
         ..flow_topic::Options::default()
     };
-    Ok(flow_topic::url::open(&url, Some(options))?)
+    let context = Context {
+        metrics,
+        ..Context::default()
+    };
+    Ok(flow_topic::url::open_with(&url, Some(options), context)?)
 }
 
 /// The tables that ship with the program.

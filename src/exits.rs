@@ -19,8 +19,35 @@ impl From<TopicError> for Failure {
             TopicError::Io { .. } | TopicError::Damaged { .. } | TopicError::Gap { .. } => Exit::Io,
             _ => Exit::Config,
         };
-        Failure::from_error(exit, &error)
+        let failure = Failure::from_error(exit, &error);
+        match next_step(&error) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
     }
+}
+
+/// What to do about an error of the topic, where its line does not say it.
+fn next_step(error: &TopicError) -> Option<String> {
+    let hint = match error {
+        TopicError::Missing { url } => {
+            return Some(format!("flow-pipeline topic create {url} makes it"));
+        }
+        TopicError::Locked { .. } => {
+            "a topic in a directory has one writer: stop the other collect or mock, or name another topic"
+        }
+        TopicError::Exists { .. } => "name another one, or go on with it as it is",
+        TopicError::Damaged { .. } => {
+            "the disk has changed it: restore the topic from a copy, or begin anew with another one"
+        }
+        TopicError::Gap { .. } => {
+            "retention was shorter than the pause: begin anew with an empty state directory and a new database"
+        }
+        TopicError::TooLarge { .. } => "raise the topic's limit, or lower --pack-size",
+        TopicError::Io { .. } => "check that the path is writable and the disk has room",
+        _ => return None,
+    };
+    Some(hint.to_owned())
 }
 
 impl From<CollectError> for Failure {
@@ -57,6 +84,7 @@ impl From<SinkError> for Failure {
         let exit = match error.kind {
             SinkErrorKind::Retry => Exit::Unavailable,
             SinkErrorKind::Refused => Exit::Config,
+            SinkErrorKind::Fatal if error.is_reader_gone() => Exit::Success,
             SinkErrorKind::Fatal => Exit::Io,
         };
         Failure::new(exit, error.to_string())

@@ -102,6 +102,14 @@ impl Failure {
         one_line(&format!("{}{}", self.what, hint.collect::<String>()))
     }
 
+    /// A quiet end is none where others depended on what has ended.
+    pub(crate) fn not_quiet(mut self) -> Failure {
+        if self.exit == Exit::Success {
+            self.exit = Exit::Io;
+        }
+        self
+    }
+
     /// How the process would end.
     pub(crate) fn exit(&self) -> Exit {
         self.exit

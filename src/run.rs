@@ -29,6 +29,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Runs until the topic's end, a signal or an error.
 pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     check::flags::job(options).or_refuse()?;
+    let bound = http::bind_at(options.http)?;
     let stop = signals::install()?;
     let mut registry = telemetry::registry();
     let job_metrics = flow_dataflow::Metrics::register(&mut registry);
@@ -65,7 +66,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let status = Arc::clone(&running.status);
     let counted = (job_metrics.clone(), sink_metrics);
     let page = page(options, registry, status, (counted, names));
-    let _server = http::serve_at(options.http, page)?;
+    let _server = http::serve_at(bound, page)?;
     let mut line = LiveLine::new();
     while !running.is_finished() {
         if stop.load(Ordering::Acquire) {
@@ -74,7 +75,10 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         line.show(|| describe(&running.status.look(), &job_metrics));
         thread::sleep(LOOK); // the job has its own threads; this one only shows what they do
     }
-    let last = running.join()?;
+    let alone = options.sink.len() == 1;
+    let last = running
+        .join()
+        .map_err(|failure| if alone { failure } else { failure.not_quiet() })?;
     line.end(&describe(&last, &job_metrics));
     Ok(())
 }

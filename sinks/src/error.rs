@@ -24,6 +24,7 @@ pub struct SinkError {
     /// What the follower does about it.
     pub kind: SinkErrorKind,
     message: String,
+    reader_gone: bool,
 }
 
 impl SinkError {
@@ -32,7 +33,21 @@ impl SinkError {
         SinkError {
             kind: SinkErrorKind::Retry,
             message: message.into(),
+            reader_gone: false,
         }
+    }
+
+    /// Whoever read it has enough, as `| head`: the end of the job, and no failure if it was for that reader alone.
+    pub fn reader_gone(message: impl Into<String>) -> SinkError {
+        SinkError {
+            reader_gone: true,
+            ..SinkError::fatal(message)
+        }
+    }
+
+    /// Whether its reader has gone.
+    pub fn is_reader_gone(&self) -> bool {
+        self.reader_gone
     }
 
     /// An operator has to change something.
@@ -40,6 +55,7 @@ impl SinkError {
         SinkError {
             kind: SinkErrorKind::Refused,
             message: message.into(),
+            reader_gone: false,
         }
     }
 
@@ -48,6 +64,7 @@ impl SinkError {
         SinkError {
             kind: SinkErrorKind::Fatal,
             message: message.into(),
+            reader_gone: false,
         }
     }
 

@@ -58,22 +58,45 @@ pub(crate) struct Server {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Serves `page` if an address was given, and says where.
-pub(crate) fn serve_at(address: Option<SocketAddr>, page: Page) -> Result<Option<Server>, Failure> {
-    let Some(address) = address else {
+/// A port that is ours, before there is anything to serve.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Takes the port if an address was given: first of all, so that a taken one is told before anything has started.
+pub(crate) fn bind_at(address: Option<SocketAddr>) -> Result<Option<Bound>, Failure> {
+    address.map(|at| Bound::new(at, Port::Exact)).transpose()
+}
+
+/// Serves `page` if there is a port, and says where.
+pub(crate) fn serve_at(bound: Option<Bound>, page: Page) -> Result<Option<Server>, Failure> {
+    let Some(bound) = bound else {
         return Ok(None);
     };
-    let server = serve(address, Port::Exact, page)?;
+    let server = start(bound, page)?;
     tracing::info!("page: http://{}", server.address);
     Ok(Some(server))
 }
 
 /// Starts to serve `page` at `address`.
 pub(crate) fn serve(address: SocketAddr, port: Port, page: Page) -> Result<Server, Failure> {
-    let (listener, address) = bind(address, port).map_err(|error| {
-        Failure::new(Exit::Io, format!("http {address}: {error}"))
-            .hint("name another address and port with --http")
-    })?;
+    start(Bound::new(address, port)?, page)
+}
+
+impl Bound {
+    fn new(address: SocketAddr, port: Port) -> Result<Bound, Failure> {
+        let (listener, address) = bind(address, port).map_err(|error| {
+            Failure::new(Exit::Io, format!("http {address}: {error}"))
+                .hint("name another address and port with --http")
+        })?;
+        Ok(Bound { listener, address })
+    }
+}
+
+fn start(bound: Bound, page: Page) -> Result<Server, Failure> {
+    let Bound { listener, address } = bound;
     let failed = |error: io::Error| Failure::new(Exit::Io, format!("http {address}: {error}"));
     // One read of the database at a time; more would only compete for it.
     let runtime = Builder::new_current_thread()

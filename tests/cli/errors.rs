@@ -206,3 +206,28 @@ fn a_job_with_wrong_parts() {
         "--workers",
     );
 }
+
+#[test]
+fn a_file_without_a_datagram_and_a_taken_port_before_anything_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = text(&folder.path().join("empty.pcap"));
+    std::fs::write(&empty, "").expect("written");
+    check(&Case {
+        arguments: &["decode", &empty],
+        code: 74,
+        says: &[&empty, "no datagram"],
+    });
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("bound").to_string();
+    let (state, topic) = (
+        text(&folder.path().join("state")),
+        format!("dir://{}", text(&folder.path().join("flows"))),
+    );
+    let job = ["run", "--topic", &topic, "--state", &state, "--sink"];
+    check(&Case {
+        arguments: &[&job[..], &["stdout:", "--http", &address]].concat(),
+        code: 74,
+        says: &["http", &address, "in use"],
+    });
+    assert!(!Path::new(&state).exists(), "the job has started");
+}

@@ -1,9 +1,13 @@
 //! The command line as scripts and supervisors see it: output, one-line errors, exit codes.
 
+mod check;
 mod errors;
+mod manual;
 mod mock;
 mod process;
+mod schema;
 mod settings;
+mod topic;
 
 use std::io::{BufRead, BufReader};
 use std::net::UdpSocket;
@@ -15,7 +19,9 @@ use process::{Collecting, datagram, records, run};
 fn help_lists_what_works_and_nothing_else() {
     let help = run(&["--help"], &[]);
     assert_eq!((help.code, help.stderr.as_str()), (0, ""));
-    for command in ["collect", "decode", "demo", "mock", "run"] {
+    for command in [
+        "check", "collect", "decode", "demo", "mock", "run", "schema", "topic",
+    ] {
         assert!(
             help.stdout.contains(&format!("\n  {command} ")),
             "{}",
@@ -23,17 +29,14 @@ fn help_lists_what_works_and_nothing_else() {
         );
         let own = run(&[command, "--help"], &[]);
         assert_eq!(own.code, 0);
-        assert!(own.stdout.contains("FLOW_PIPELINE_"), "{}", own.stdout);
+        let nested = ["schema", "topic"].contains(&command);
+        assert!(
+            nested || own.stdout.contains("FLOW_PIPELINE_"),
+            "{}",
+            own.stdout
+        );
     }
-    for absent in [
-        "replay",
-        "verify",
-        "tables",
-        "schema",
-        "status",
-        "completions",
-        "man",
-    ] {
+    for absent in ["replay", "verify", "tables", "status"] {
         assert!(
             !help.stdout.contains(&format!("\n  {absent} ")),
             "{}",
@@ -88,6 +91,62 @@ fn a_reader_that_has_enough_is_no_error() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+/// The first line of a job's standard output, which is then closed; how the job ended.
+fn head(arguments: &[&str]) -> (String, Option<i32>, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"))
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut first = String::new();
+    let mut reader = BufReader::new(child.stdout.take().expect("piped"));
+    reader.read_line(&mut first).expect("a line");
+    drop(reader);
+    let output = child.wait_with_output().expect("ends");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    (first, output.status.code(), stderr)
+}
+
+#[test]
+fn a_job_whose_reader_has_enough_ends_quietly_if_it_was_for_that_reader_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let topic = format!("dir://{}", path("flows"));
+    // More rows than a pipe holds.
+    let flows = [
+        "--from",
+        "-2h",
+        "--count",
+        "100000",
+        "--flows-per-second",
+        "50",
+    ];
+    let mock = run(&[&["mock", "--topic", &topic][..], &flows].concat(), &[]);
+    assert_eq!(mock.code, 0, "{}", mock.stderr);
+    let (state, second) = (path("state"), path("second"));
+    let job = [
+        "run",
+        "--until-end",
+        "--topic",
+        &topic,
+        "--sink",
+        "stdout:",
+        "--state",
+    ];
+    let (first, code, stderr) = head(&[&job[..], &[&state]].concat());
+    assert!(first.starts_with('{'), "{first}");
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(!stderr.contains("flow-pipeline: "), "{stderr}");
+    let database = format!("sqlite://{}", path("flows.db"));
+    let (_, code, stderr) = head(&[&job[..], &[&second, "--sink", &database]].concat());
+    assert_eq!(code, Some(74), "{stderr}");
+    assert!(
+        stderr.contains("flow-pipeline: sink stdout: its reader has gone"),
+        "{stderr}"
+    );
 }
 
 #[test]

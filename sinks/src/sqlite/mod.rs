@@ -47,7 +47,7 @@ pub fn check(url: &str) -> Result<(), SinkError> {
 /// As `Sqlite::open`.
 pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
     let (path, _) = parse(url)?;
-    Ok(Box::new(schema::SqliteSchema::open(path)?))
+    Ok(Box::new(schema::SqliteSchema::new(path)))
 }
 
 /// The file and the options of a URL.
@@ -137,12 +137,17 @@ impl Sink for Sqlite {
     }
 }
 
-/// From SQLite's error to ours. At the start (`opening`) a file that cannot be opened ends the program; later it is
-/// tried again, since the disk may come back.
+/// From SQLite's error to ours. At the start (`opening`) a file that cannot be opened, or a disk that is full, ends the
+/// program; later it is tried again, since the disk may come back.
 fn explain(name: &str, opening: bool) -> impl Fn(rusqlite::Error) -> SinkError + use<> {
     let name = name.to_owned();
     move |error| {
         let code = error.sqlite_error_code();
+        let later = if opening {
+            SinkErrorKind::Fatal
+        } else {
+            SinkErrorKind::Retry
+        };
         let (kind, advice) = match code {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (
                 SinkErrorKind::Retry,
@@ -156,20 +161,13 @@ fn explain(name: &str, opening: bool) -> impl Fn(rusqlite::Error) -> SinkError +
                 SinkErrorKind::Fatal,
                 "restore it from a copy, or name a new file",
             ),
-            Some(ErrorCode::DiskFull) => (SinkErrorKind::Retry, "make room on its disk"),
+            Some(ErrorCode::DiskFull) => (later, "make room on its disk"),
             Some(
                 ErrorCode::CannotOpen
                 | ErrorCode::ReadOnly
                 | ErrorCode::PermissionDenied
                 | ErrorCode::SystemIoFailure,
-            ) => {
-                let kind = if opening {
-                    SinkErrorKind::Fatal
-                } else {
-                    SinkErrorKind::Retry
-                };
-                (kind, "check that its folder exists and is writable")
-            }
+            ) => (later, "check that its folder exists and is writable"),
             _ => (
                 SinkErrorKind::Fatal,
                 "this is a bug or a foreign change of the database",

@@ -4,9 +4,9 @@
 //! each table with times as text in UTC. Law: an empty database gets the schema, one that differs is refused
 //! and left alone.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::explain;
 use crate::columns::{self, Column, Kind, Table};
@@ -40,16 +40,11 @@ pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkE
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(&sql)?;
-    let version: u32 = transaction
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(&sql)?;
     let things: u32 = transaction
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(&sql)?;
-    if version > VERSION {
-        return Err(SinkError::refused(format!(
-            "sink {name}: its schema has version {version}, this program knows {VERSION}; use the release that made it"
-        )));
+    if let Some(newer) = newer(&transaction, name)? {
+        return Err(SinkError::refused(format!("sink {name}: {newer}")));
     }
     if things == 0 {
         transaction
@@ -68,18 +63,55 @@ pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkE
     Ok(())
 }
 
-/// The schema, for people.
+/// That a later release has made it.
+fn newer(connection: &Connection, name: &str) -> Result<Option<String>, SinkError> {
+    let version: u32 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(explain(name, true))?;
+    Ok((version > VERSION).then(|| {
+        format!(
+            "its schema has version {version}, this program knows {VERSION}; use the release that made it"
+        )
+    }))
+}
+
+/// The schema, for people. A file that is not there is like an empty one, and only `apply` makes it.
 pub(super) struct SqliteSchema {
-    connection: Connection,
+    path: PathBuf,
     name: String,
 }
 
 impl SqliteSchema {
-    /// Opens the file, and makes an empty one if there is none.
-    pub(super) fn open(path: &Path) -> Result<SqliteSchema, SinkError> {
-        let name = format!("sqlite://{}", path.display());
-        let connection = Connection::open(path).map_err(explain(&name, true))?;
-        Ok(SqliteSchema { connection, name })
+    /// Of the file at `path`.
+    pub(super) fn new(path: &Path) -> SqliteSchema {
+        SqliteSchema {
+            path: path.to_owned(),
+            name: format!("sqlite://{}", path.display()),
+        }
+    }
+
+    /// For looking at it.
+    fn look(&self) -> Result<Connection, SinkError> {
+        if self.path.exists() && !self.path.is_file() {
+            return Err(SinkError::fatal(format!(
+                "sink {}: not a regular file; name another one",
+                self.name
+            )));
+        }
+        let opened = if self.path.exists() {
+            Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        } else {
+            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
+            let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
+            if !folder.is_ok_and(|f| f.is_dir() && !f.permissions().readonly()) {
+                return Err(SinkError::fatal(format!(
+                    "sink {}: check that its folder exists and is writable",
+                    self.name
+                )));
+            }
+            Connection::open_in_memory()
+        };
+        opened.map_err(explain(&self.name, true))
     }
 }
 
@@ -89,7 +121,7 @@ impl Schema for SqliteSchema {
     }
 
     fn is_empty(&mut self) -> Result<bool, SinkError> {
-        self.connection
+        self.look()?
             .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
                 row.get(0)
             })
@@ -102,15 +134,18 @@ impl Schema for SqliteSchema {
 
     fn apply(&mut self, _extend: bool) -> Result<Vec<String>, SinkError> {
         let before = self.diff()?;
-        apply(&mut self.connection, &self.name)?;
+        let mut connection = Connection::open(&self.path).map_err(explain(&self.name, true))?;
+        apply(&mut connection, &self.name)?;
         Ok(before)
     }
 
     fn diff(&mut self) -> Result<Vec<String>, SinkError> {
         let sql = explain(&self.name, true);
+        let connection = self.look()?;
         let mut differences = Vec::new();
+        differences.extend(newer(&connection, &self.name)?);
         for table in columns::tables() {
-            let found = found_columns(&self.connection, &table).map_err(&sql)?;
+            let found = found_columns(&connection, &table).map_err(&sql)?;
             differences.extend(difference(&table, &found));
         }
         Ok(differences)

@@ -5,7 +5,7 @@
 //! checkpoint is printed, and totals are absolute.
 
 use std::fmt;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 
 use flow_proto::Rollup;
 use serde::Serializer;
@@ -61,12 +61,12 @@ impl Sink for Stdout {
             let Some((_, table)) = tables.iter().find(|(r, _)| *r == row.rollup) else {
                 return Ok(());
             };
-            print(&mut *out, table, &row).map_err(|e| broken(&e))?;
-            out.write_all(b"\n").map_err(|e| broken(&e))?;
+            print(&mut *out, table, &row).map_err(|e| broken(e.into()))?;
+            out.write_all(b"\n").map_err(broken)?;
             rows += 1;
             Ok(())
         })?;
-        out.flush().map_err(|e| broken(&e))?;
+        out.flush().map_err(broken)?;
         self.printed.job = Some(delta.job.to_owned());
         self.printed
             .by_shard
@@ -75,9 +75,12 @@ impl Sink for Stdout {
     }
 }
 
-fn broken(error: &dyn fmt::Display) -> SinkError {
+fn broken(error: io::Error) -> SinkError {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return SinkError::reader_gone("sink stdout: its reader has gone; the job ends with it");
+    }
     SinkError::fatal(format!(
-        "sink stdout: cannot be written: {error}; its reader has gone or its disk is full"
+        "sink stdout: cannot be written: {error}; make room where it goes"
     ))
 }
 
