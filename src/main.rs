@@ -19,6 +19,7 @@ mod manual;
 mod mock;
 mod panic;
 mod progress;
+mod raw_topic;
 mod run;
 mod running;
 mod schema;

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use flow_dataflow::{Clock, Job, JobConfig, JobError, Snapshot, Status, key};
-use flow_sinks::{Backoff, Follower, FollowerConfig, SinkError, Store};
+use flow_dataflow::{Clock, Job, JobConfig, JobError, RawReader, Snapshot, Status, key};
+use flow_sinks::{Backoff, Follower, FollowerConfig, RawFollower, RawSink, Sink, SinkError, Store};
 use flow_state::{Acks, Published, StateDir};
 use flow_tables::TableSet;
 use flow_topic::Topic;
 
 use crate::failure::{Exit, Failure};
+use crate::raw_topic::JobTopic;
 
 /// What a job is made of.
 pub(crate) struct Parts {
@@ -37,36 +38,29 @@ pub(crate) struct Running {
     followers: Vec<JoinHandle<Result<(), SinkError>>>,
     published: Arc<Published>,
     stop: Arc<AtomicBool>,
+    until_end: bool,
+    /// What the sinks have written, and their names.
+    written: Written,
 }
 
-/// How long sinks may take to catch up at the end.
+/// How long sinks may take to catch up at the end; for a job that reads to the end, how long without writing a row.
 const CATCH_UP: Duration = Duration::from_secs(60);
 /// Between two looks at threads that end.
 const LOOK: Duration = Duration::from_millis(50);
 
 impl Running {
     /// Starts everything. A sink that belongs to another job is refused before anything is read.
-    pub(crate) fn start(parts: Parts) -> Result<Running, Failure> {
+    pub(crate) fn start(mut parts: Parts) -> Result<Running, Failure> {
         let newest = parts.state.newest()?;
         let base = newest.as_ref().map_or(0, |checkpoint| checkpoint.number);
         let id = newest.map_or_else(|| format!("{:016x}", random()), |checkpoint| checkpoint.job);
         let published = Published::new();
-        let sinks: Vec<_> = parts.stores.into_iter().filter_map(|s| s.rollups).collect();
-        let acks = Acks::new(sinks.len());
+        let (sinks, raw_sinks) = split(std::mem::take(&mut parts.stores));
+        let acks = Acks::with_raw(sinks.len(), raw_sinks.len());
         let status = Arc::new(Status::default());
         let stop = Arc::new(AtomicBool::new(false));
-        let now = Arc::clone(&parts.clock);
-        let config = FollowerConfig {
-            job: id.clone(),
-            base,
-            shards: (0..key::SHARDS)
-                .filter_map(|shard| u16::try_from(shard).ok())
-                .collect(),
-            window_secs: parts.config.rows.window_secs,
-            backoff: Backoff::default(),
-            now_secs: Arc::new(move || now() / 1_000_000_000),
-        };
-        let mut followers = Vec::new();
+        let config = follower_config(&parts, &id, base);
+        let mut threads: Vec<(String, Thread)> = Vec::new();
         for (number, sink) in sinks.into_iter().enumerate() {
             let mut follower = Follower::new(
                 sink,
@@ -77,8 +71,29 @@ impl Running {
             )
             .with_metrics(&parts.sink_metrics);
             follower.admit()?;
-            followers.push(follower);
+            let name = follower.sink_name().to_owned();
+            threads.push((name, Box::new(move || follower.run())));
         }
+        for (number, sink) in raw_sinks.into_iter().enumerate() {
+            let mut follower = RawFollower::new(
+                (sink, Box::new(topic(&parts))),
+                parts.state.clone(),
+                Arc::clone(&published),
+                (Arc::clone(&acks), number),
+                config.clone(),
+            )
+            .with_metrics(&parts.sink_metrics);
+            follower.admit()?;
+            let name = follower.sink_name().to_owned();
+            threads.push((name, Box::new(move || follower.run())));
+        }
+        let names = threads.iter().map(|(name, _)| name.clone()).collect();
+        let followers = threads
+            .into_iter()
+            .map(|(name, run)| follow(&name, run, Arc::clone(&stop)))
+            .collect::<Result<_, _>>()?;
+        let until_end = parts.config.until_end;
+        let written = (parts.sink_metrics, names);
         let job = Job {
             config: parts.config,
             topic: parts.topic,
@@ -93,10 +108,6 @@ impl Running {
             attempt: random(),
             stop: Arc::clone(&stop),
         };
-        let followers = followers
-            .into_iter()
-            .map(|follower| follow(follower, Arc::clone(&stop)))
-            .collect::<Result<_, _>>()?;
         let job = thread::Builder::new()
             .name("job".to_owned())
             .spawn(move || job.run())?;
@@ -106,6 +117,8 @@ impl Running {
             followers,
             published,
             stop,
+            until_end,
+            written,
         })
     }
 
@@ -123,10 +136,14 @@ impl Running {
     pub(crate) fn join(self) -> Result<Snapshot, Failure> {
         let died = |_| Failure::new(Exit::Bug, "a thread of the job has died");
         let job = self.job.join().map_err(died)?;
-        let mut left = CATCH_UP;
+        let (mut left, mut written) = (CATCH_UP, rows(&self.written));
         while !left.is_zero() && !self.followers.iter().all(JoinHandle::is_finished) {
             thread::sleep(LOOK); // threads can't be joined with a limit of time
             left = left.saturating_sub(LOOK);
+            let now = rows(&self.written);
+            if self.until_end && now > written && !self.stop.load(Ordering::Acquire) {
+                (left, written) = (CATCH_UP, now);
+            }
         }
         self.published.abandon();
         let mut sinks = Ok(());
@@ -140,14 +157,62 @@ impl Running {
     }
 }
 
+/// Metrics of the sinks, and the names of these.
+type Written = (flow_sinks::Metrics, Vec<String>);
+
+/// Rows and raw flows that the sinks have written.
+fn rows((metrics, names): &Written) -> u64 {
+    let of = |name: &String| metrics.rows_written(name) + metrics.raw_flows_written(name);
+    names.iter().map(of).sum()
+}
+
+/// A follower's loop.
+type Thread = Box<dyn FnOnce() -> Result<(), SinkError> + Send>;
+
+type Split = (Vec<Box<dyn Sink>>, Vec<Box<dyn RawSink>>);
+
+/// What writes rollups, and what writes raw flows.
+fn split(stores: Vec<Store>) -> Split {
+    let (rollups, raw): (Vec<_>, Vec<_>) = stores.into_iter().map(|s| (s.rollups, s.raw)).unzip();
+    (
+        rollups.into_iter().flatten().collect(),
+        raw.into_iter().flatten().collect(),
+    )
+}
+
+fn follower_config(parts: &Parts, job: &str, base: u64) -> FollowerConfig {
+    let now = Arc::clone(&parts.clock);
+    FollowerConfig {
+        job: job.to_owned(),
+        base,
+        shards: (0..key::SHARDS)
+            .filter_map(|shard| u16::try_from(shard).ok())
+            .collect(),
+        window_secs: parts.config.rows.window_secs,
+        backoff: Backoff::default(),
+        now_secs: Arc::new(move || now() / 1_000_000_000),
+    }
+}
+
+/// The topic, as a raw follower reads it: each has its own readers, at its own pace.
+fn topic(parts: &Parts) -> JobTopic {
+    JobTopic::new(RawReader::new(
+        Arc::clone(&parts.topic),
+        parts.config.clone(),
+        parts.state.clone(),
+        Arc::clone(&parts.tables),
+    ))
+}
+
 fn follow(
-    follower: Follower,
+    name: &str,
+    run: Thread,
     stop: Arc<AtomicBool>,
 ) -> Result<JoinHandle<Result<(), SinkError>>, Failure> {
-    let name = format!("sink-{}", follower.sink_name());
+    let name = format!("sink-{name}");
     let thread = thread::Builder::new().name(name.chars().take(15).collect());
     Ok(thread.spawn(move || {
-        let result = follower.run();
+        let result = run();
         if result.is_err() {
             stop.store(true, Ordering::Release);
         }

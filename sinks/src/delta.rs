@@ -144,23 +144,33 @@ impl Cursors {
     /// # Errors
     /// `Refused`, if another job has written it, or it is ahead of the state.
     pub fn belong_to(&self, name: &str, job: &str, newest: u64) -> Result<(), SinkError> {
-        if let Some(other) = self.job.as_ref().filter(|other| *other != job) {
-            let state = if job.is_empty() {
-                "is new".to_owned()
-            } else {
-                format!("belongs to job {job}")
-            };
-            return Err(SinkError::refused(format!(
-                "sink {name}: written by job {other}, the state directory {state}; give it the state directory of that \
-                 job, or a new database"
-            )));
-        }
-        match self.by_shard.values().max() {
-            Some(ahead) if *ahead > newest => Err(SinkError::refused(format!(
-                "sink {name}: holds checkpoint {ahead}, the state directory only {newest}; the state is an older copy: \
-                 restore the newer one, or begin anew with an empty state directory and a new database"
-            ))),
-            _ => Ok(()),
-        }
+        let highest = self.by_shard.values().max().copied();
+        belongs((name, self.job.as_deref(), highest), job, newest)
+    }
+}
+
+/// As `Cursors::belong_to`, of a store's name, the job that has written it, and the highest checkpoint that it holds.
+pub(crate) fn belongs(
+    (name, written_by, highest): (&str, Option<&str>, Option<u64>),
+    job: &str,
+    newest: u64,
+) -> Result<(), SinkError> {
+    if let Some(other) = written_by.filter(|other| *other != job) {
+        let state = if job.is_empty() {
+            "is new".to_owned()
+        } else {
+            format!("belongs to job {job}")
+        };
+        return Err(SinkError::refused(format!(
+            "sink {name}: written by job {other}, the state directory {state}; give it the state directory of that \
+             job, or a new database"
+        )));
+    }
+    match highest {
+        Some(ahead) if ahead > newest => Err(SinkError::refused(format!(
+            "sink {name}: holds checkpoint {ahead}, the state directory only {newest}; the state is an older copy: \
+             restore the newer one, or begin anew with an empty state directory and a new database"
+        ))),
+        _ => Ok(()),
     }
 }

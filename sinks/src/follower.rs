@@ -16,7 +16,7 @@ use crate::segment_rows::SegmentRows;
 use crate::{Applied, Cursors, Delta, Sink, SinkError, slot_rows};
 
 /// With nothing to do, how long a follower sleeps before it looks again by itself.
-const IDLE: Duration = Duration::from_secs(3600);
+pub(crate) const IDLE: Duration = Duration::from_secs(3600);
 
 /// Between tries: doubles from `first` to `most`.
 #[derive(Clone, Copy, Debug)]

@@ -19,6 +19,9 @@ pub mod options;
 pub mod postgres;
 mod raw;
 pub mod raw_columns;
+mod raw_follower;
+mod raw_places;
+mod raw_topic;
 mod schema;
 mod segment_rows;
 mod slot_rows;
@@ -31,6 +34,8 @@ pub use error::{SinkError, SinkErrorKind};
 pub use follower::{Backoff, Follower, FollowerConfig, Step};
 pub use metrics::Metrics;
 pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
+pub use raw_follower::RawFollower;
+pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::Schema;
 pub use url::{Store, open, schema};
 

@@ -25,6 +25,21 @@ pub struct Metrics {
     cursor: Family<SinkLabel, Gauge>,
     lag: Family<SinkLabel, Gauge>,
     age: Family<SinkLabel, Gauge>,
+    raw: RawFamilies,
+}
+
+#[derive(Clone, Debug, Default)]
+struct RawFamilies {
+    flows: Family<SinkLabel, Counter>,
+    blocks: Family<SinkLabel, Counter>,
+    seconds: Family<SinkLabel, Seconds>,
+    retries: Family<SinkLabel, Counter>,
+    moved: Family<SinkLabel, Counter>,
+    missing: Family<SinkLabel, Counter>,
+    gaps: Family<SinkLabel, Counter>,
+    cursor: Family<SinkLabel, Gauge>,
+    lag: Family<SinkLabel, Gauge>,
+    age: Family<SinkLabel, Gauge>,
 }
 
 /// One sink's.
@@ -35,6 +50,21 @@ pub(crate) struct SinkMetrics {
     pub(crate) seconds: Seconds,
     pub(crate) retries: Counter,
     pub(crate) moved: Counter,
+    pub(crate) cursor: Gauge,
+    pub(crate) lag: Gauge,
+    pub(crate) age: Gauge,
+}
+
+/// One sink's of raw flows.
+#[derive(Clone, Debug)]
+pub(crate) struct RawMetrics {
+    pub(crate) flows: Counter,
+    pub(crate) blocks: Counter,
+    pub(crate) seconds: Seconds,
+    pub(crate) retries: Counter,
+    pub(crate) moved: Counter,
+    pub(crate) missing: Counter,
+    pub(crate) gaps: Counter,
     pub(crate) cursor: Gauge,
     pub(crate) lag: Gauge,
     pub(crate) age: Gauge,
@@ -85,6 +115,7 @@ impl Metrics {
             "How long a checkpoint has been waiting for this sink; 0: caught up",
             m.age.clone(),
         );
+        m.raw.register(r);
         m
     }
 
@@ -95,6 +126,33 @@ impl Metrics {
                 sink: sink.to_owned(),
             })
             .get()
+    }
+
+    /// Raw flows handed to a sink so far.
+    pub fn raw_flows_written(&self, sink: &str) -> u64 {
+        let label = SinkLabel {
+            sink: sink.to_owned(),
+        };
+        self.raw.flows.get_or_create(&label).get()
+    }
+
+    pub(crate) fn of_raw(&self, sink: &str) -> RawMetrics {
+        let label = SinkLabel {
+            sink: sink.to_owned(),
+        };
+        let raw = &self.raw;
+        RawMetrics {
+            flows: raw.flows.get_or_create_owned(&label),
+            blocks: raw.blocks.get_or_create_owned(&label),
+            seconds: raw.seconds.get_or_create_owned(&label),
+            retries: raw.retries.get_or_create_owned(&label),
+            moved: raw.moved.get_or_create_owned(&label),
+            missing: raw.missing.get_or_create_owned(&label),
+            gaps: raw.gaps.get_or_create_owned(&label),
+            cursor: raw.cursor.get_or_create_owned(&label),
+            lag: raw.lag.get_or_create_owned(&label),
+            age: raw.age.get_or_create_owned(&label),
+        }
     }
 
     pub(crate) fn of(&self, sink: &str) -> SinkMetrics {
@@ -111,6 +169,61 @@ impl Metrics {
             lag: self.lag.get_or_create_owned(&label),
             age: self.age.get_or_create_owned(&label),
         }
+    }
+}
+
+impl RawFamilies {
+    fn register(&self, r: &mut Registry) {
+        r.register(
+            "sink_raw_flows_written",
+            "Raw flows handed to the store",
+            self.flows.clone(),
+        );
+        r.register(
+            "sink_raw_blocks",
+            "Blocks of raw flows written",
+            self.blocks.clone(),
+        );
+        r.register(
+            "sink_raw_write_seconds",
+            "Time spent in reading blocks again and writing them",
+            self.seconds.clone(),
+        );
+        r.register(
+            "sink_raw_retries",
+            "Tries at raw flows that failed and were repeated",
+            self.retries.clone(),
+        );
+        r.register(
+            "sink_raw_cursor_conflicts",
+            "Blocks not written because another writer had moved the cursor",
+            self.moved.clone(),
+        );
+        r.register(
+            "sink_raw_missing_offsets",
+            "Offsets that retention had removed from the topic before their raw flows were written",
+            self.missing.clone(),
+        );
+        r.register(
+            "sink_raw_gaps",
+            "Times that raw flows began anywhere else than where they had ended",
+            self.gaps.clone(),
+        );
+        r.register(
+            "sink_raw_cursor",
+            "Last checkpoint up to which no raw flow is missing, over all partitions",
+            self.cursor.clone(),
+        );
+        r.register(
+            "sink_raw_lag_checkpoints",
+            "Newest checkpoint number less the one up to which no raw flow is missing",
+            self.lag.clone(),
+        );
+        r.register(
+            "sink_raw_lag_seconds",
+            "How long a checkpoint has been waiting for its raw flows to be written; 0: caught up",
+            self.age.clone(),
+        );
     }
 }
 

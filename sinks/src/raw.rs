@@ -9,6 +9,7 @@ use std::fmt;
 
 use flow_proto::EnrichedFlow;
 
+use crate::delta::belongs;
 use crate::{Applied, SinkError};
 
 /// A store for raw flows.
@@ -87,4 +88,15 @@ pub struct RawCursors {
     pub job: Option<String>,
     /// Per partition the last checkpoint it holds.
     pub by_partition: BTreeMap<u32, u64>,
+}
+
+impl RawCursors {
+    /// Law 6: whether the store may be written by this job, as `Cursors::belong_to`.
+    ///
+    /// # Errors
+    /// `Refused`, if another job has written it, or it is ahead of the state.
+    pub fn belong_to(&self, name: &str, job: &str, newest: u64) -> Result<(), SinkError> {
+        let highest = self.by_partition.values().max().copied();
+        belongs((name, self.job.as_deref(), highest), job, newest)
+    }
 }

@@ -191,7 +191,9 @@ impl Job {
         assert_eq!(self.state.put(&next).unwrap(), Put::Won);
         self.checkpoint = next.clone();
         self.published.publish(Arc::new(next));
-        self.state.delete_unlisted(&self.checkpoint, self.acks.raw_lowest()).unwrap();
+        self.state
+            .delete_unlisted(&self.checkpoint, self.acks.raw_lowest())
+            .unwrap();
     }
 }
 
