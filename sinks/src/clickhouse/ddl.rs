@@ -74,7 +74,12 @@ impl Stored {
         if !self.partition.is_empty() {
             sql += &format!("\nPARTITION BY {}", self.partition);
         }
-        sql += &format!("\nORDER BY ({})", self.order);
+        let order = if self.order.contains(',') {
+            format!("({})", self.order)
+        } else {
+            self.order.clone()
+        };
+        sql += &format!("\nORDER BY {order}");
         if !self.settings.is_empty() {
             sql += &format!("\nSETTINGS {}", self.settings);
         }
