@@ -78,7 +78,13 @@ fn findings(command: &[OsString], config: Option<&Path>, connect: bool) -> Findi
                     live(reach::topic(&options.topic, true, &mut found), &mut found);
                 }
             }
-            Command::Mock(options) => found = flags::mock(&options),
+            Command::Mock(options) => {
+                found = flags::mock(&options);
+                if let (true, Some(url)) = (connect, &options.topic) {
+                    let topic = reach::topic(url, true, &mut found);
+                    simulated(&options, topic.as_deref(), &mut found);
+                }
+            }
             _ => {
                 let what = "only collect, mock and run have something to check";
                 found.wrong(Failure::new(Exit::Usage, what));
@@ -123,6 +129,17 @@ fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
     let readable = |url: &&String| flow_sinks::url::check(url).is_ok();
     for url in options.sink.iter().filter(readable) {
         reach::store(url, checkpoint.as_ref(), found);
+    }
+}
+
+/// Simulated time needs a topic that keeps it.
+fn simulated(options: &cli::Mock, topic: Option<&dyn flow_topic::Topic>, found: &mut Findings) {
+    if let Some(topic) = topic
+        && options.from.is_some()
+        && topic.timestamps() == flow_topic::Timestamps::Append
+    {
+        let what = format!("--from: topic {} has append timestamps", topic.url());
+        found.wrong(Failure::new(Exit::Config, what).hint("mock into a topic made with create"));
     }
 }
 

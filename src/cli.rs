@@ -65,7 +65,7 @@ pub(crate) struct Collect {
     /// Where to listen: sflow://:6343, netflow://:2055, flow://HOST:PORT (detects); may be repeated.
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) listen: Vec<String>,
-    /// Topic to write, as dir:///var/lib/flow-pipeline/flows; a missing one is made.
+    /// Topic to write, as kafka://HOST:9092/flows or dir:///var/lib/flow-pipeline/flows; a missing one is made.
     #[arg(long, value_name = "URL")]
     pub(crate) topic: String,
     /// Partitions of a topic that is made.
@@ -192,7 +192,7 @@ pub(crate) struct Demo {
 /// `mock`.
 #[derive(Debug, Args)]
 pub(crate) struct Mock {
-    /// Topic to write, as dir:///var/lib/flow-pipeline/flows; a missing one is made.
+    /// Topic to write, as kafka://HOST:9092/flows or dir:///var/lib/flow-pipeline/flows; a missing one is made.
     #[arg(long, value_name = "URL")]
     pub(crate) topic: Option<String>,
     /// Collector to send to: sflow://HOST:PORT, netflow-v5://…, netflow-v9://… or ipfix://….
@@ -241,10 +241,10 @@ fn speed(text: &str) -> Result<f64, String> {
 /// `run`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Topic to read, as dir:///var/lib/flow-pipeline/flows.
+    /// Topic to read, as kafka://HOST:9092/flows or dir:///var/lib/flow-pipeline/flows.
     #[arg(long, value_name = "URL")]
     pub(crate) topic: String,
-    /// Where rows go: sqlite:///FILE or stdout:; may be repeated.
+    /// Where rows go: sqlite:///FILE, postgres://USER@HOST/DATABASE, clickhouse://USER@HOST:8123/DATABASE or stdout:; may be repeated.
     #[arg(long, value_name = "URL", required = true)]
     pub(crate) sink: Vec<String>,
     /// Directory of checkpoints; one job at a time.

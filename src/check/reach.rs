@@ -12,7 +12,6 @@ use flow_topic::{Timestamps, Topic, TopicError};
 
 use super::finding::Findings;
 use super::flags::shown;
-use crate::failure::{Exit, Failure};
 use crate::topic::word;
 
 /// The topic; `None` if it cannot be opened. `made`: a missing one is made at the start.
@@ -77,46 +76,56 @@ pub(super) fn state(
     Some(checkpoint)
 }
 
-/// A store: reachable, its schema this program's, its cursors those of this job.
+/// A store: reachable, its schema this program's, its cursors those of this job. Opening changes nothing in one that is
+/// not empty; an empty one is not opened.
 pub(super) fn store(url: &str, state: Option<&Checkpoint>, found: &mut Findings) {
     if url.starts_with("stdout:") {
         return;
     }
-    let differs = flow_sinks::schema(url).and_then(|mut schema| {
-        let is_new = schema.is_empty()?;
-        Ok((is_new, schema.diff()?))
-    });
-    let (name, result) = (shown(url), differs);
-    match result {
+    let name = shown(url);
+    match flow_sinks::schema(url).and_then(|mut schema| schema.is_empty()) {
         Err(error) => found.wrong(error),
-        Ok((true, _)) => {
-            found.good(format!(
-                "sink {name}: empty, its schema is made at the start"
-            ));
+        Ok(true) => found.good(format!(
+            "sink {name}: empty, its schema is made at the start"
+        )),
+        Ok(false) if cursors(url, state, found) => {
+            match flow_sinks::schema(url).and_then(|mut schema| schema.diff()) {
+                Err(error) => found.wrong(error),
+                Ok(lines) => lines
+                    .into_iter()
+                    .for_each(|line| found.doubtful(format!("sink {name}: {line}"))),
+            }
         }
-        Ok((false, differences)) if !differences.is_empty() => {
-            let what = format!("sink {name}: {}", differences.join("; "));
-            let hint = format!("flow-pipeline schema apply --sink {name}, if it is ours");
-            found.wrong(Failure::new(Exit::Config, what).hint(hint));
-        }
-        Ok((false, _)) => cursors(url, state, found),
+        Ok(false) => {}
     }
 }
 
-fn cursors(url: &str, state: Option<&Checkpoint>, found: &mut Findings) {
+/// Whether the store could be opened and belongs to this job.
+fn cursors(url: &str, state: Option<&Checkpoint>, found: &mut Findings) -> bool {
     let name = shown(url);
+    let job = state.map_or("", |at| at.job.as_str());
+    let newest = state.map_or(0, |at| at.number);
     let read = flow_sinks::open(url).and_then(|store| {
-        let Some(mut rollups) = store.rollups else {
-            return Ok(None);
-        };
-        let cursors = rollups.cursors()?;
-        let job = state.map_or("", |at| at.job.as_str());
-        let number = state.map_or(0, |at| at.number);
-        cursors.belong_to(&name, job, number)?;
-        Ok(cursors.by_shard.values().max().copied())
+        let mut at = Vec::new();
+        if let Some(mut rollups) = store.rollups {
+            let cursors = rollups.cursors()?;
+            cursors.belong_to(&name, job, newest)?;
+            at.push(("rows", cursors.by_shard.values().max().copied()));
+        }
+        if let Some(mut raw) = store.raw {
+            let cursors = raw.cursors()?;
+            cursors.belong_to(&name, job, newest)?;
+            at.push(("raw flows", cursors.by_partition.values().max().copied()));
+        }
+        Ok(at)
     });
-    found.take(read, |newest| match newest {
-        Some(number) => format!("sink {name}: schema as it should be, at checkpoint {number}"),
-        None => format!("sink {name}: schema as it should be, no rows yet"),
-    });
+    let at = |(what, number): &(&str, Option<u64>)| match number {
+        Some(number) => format!("{what} at checkpoint {number}"),
+        None => format!("no {what} yet"),
+    };
+    let line = |all: &Vec<(&str, Option<u64>)>| {
+        let all: Vec<String> = all.iter().map(at).collect();
+        format!("sink {name}: {}", all.join(", "))
+    };
+    found.take(read, line).is_some()
 }

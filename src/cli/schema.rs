@@ -20,7 +20,7 @@ pub(crate) enum Schema {
 /// `schema print`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaPrint {
-    /// The store, as sqlite:///FILE; nothing is written to it.
+    /// The store, as postgres://USER@HOST/DATABASE, clickhouse://… or sqlite:///FILE; nothing is written to it.
     #[arg(long, value_name = "URL")]
     pub(crate) sink: String,
 }
@@ -28,7 +28,7 @@ pub(crate) struct SchemaPrint {
 /// `schema apply`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaApply {
-    /// The store, as sqlite:///FILE.
+    /// The store, as postgres://USER@HOST/DATABASE, clickhouse://… or sqlite:///FILE.
     #[arg(long, value_name = "URL")]
     pub(crate) sink: String,
     /// Add our columns to a table of the same name that has only those of cloudflare/flow-pipeline.
@@ -39,7 +39,7 @@ pub(crate) struct SchemaApply {
 /// `schema diff`.
 #[derive(Debug, Args)]
 pub(crate) struct SchemaDiff {
-    /// The store, as sqlite:///FILE; nothing is written to it.
+    /// The store, as postgres://USER@HOST/DATABASE, clickhouse://… or sqlite:///FILE; nothing is written to it.
     #[arg(long, value_name = "URL")]
     pub(crate) sink: String,
 }

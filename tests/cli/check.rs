@@ -83,7 +83,7 @@ fn a_good_configuration_is_good_before_and_after_the_job_has_run() {
     let after = with(&["check", "--connect"], &job);
     assert_eq!(after.code, 0, "{after:?}");
     says(&after, "ok", "checkpoint 1 of job");
-    says(&after, "ok", "schema as it should be, at checkpoint 1");
+    says(&after, "ok", "rows at checkpoint 1");
 }
 
 #[test]
@@ -217,4 +217,18 @@ fn a_state_that_a_job_holds_is_seen_by_its_lock() {
     says(&taken, "error", "taken by another job");
     drop(held);
     assert_eq!(with(&["check", "--connect"], &line).code, 0);
+}
+
+#[test]
+fn simulated_time_into_a_live_topic_is_seen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let topic = format!("dir://{}", folder.path().join("live").display());
+    assert_eq!(run(&["topic", "create", &topic], &[]).code, 0);
+    let mock = ["mock", "--topic", &topic].map(str::to_owned);
+    assert_eq!(with(&["check", "--connect"], &mock).code, 0);
+    let from = [&mock[..], &["--from".to_owned(), "-1h".to_owned()]].concat();
+    let checked = with(&["check", "--connect"], &from);
+    assert_eq!(checked.code, 78, "{checked:?}");
+    says(&checked, "error", "append");
+    assert_eq!(with(&[], &from).code, 78);
 }

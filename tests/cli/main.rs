@@ -6,6 +6,7 @@ mod manual;
 mod mock;
 mod process;
 mod schema;
+mod servers;
 mod settings;
 mod topic;
 

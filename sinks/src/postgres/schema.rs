@@ -40,6 +40,11 @@ impl Schema for PostgresSchema {
         &self.address.name
     }
 
+    fn is_empty(&mut self) -> Result<bool, SinkError> {
+        let connection = Connection::open(&self.address)?;
+        Ok(Found::read(&connection, &self.wanted())?.is_empty())
+    }
+
     fn print(&self) -> Vec<String> {
         let create = self.wanted().into_iter().flat_map(|table| table.create);
         create.chain([tables::note_version()]).collect()
