@@ -297,17 +297,15 @@ impl Packer {
     }
 }
 
-/// The partition of an exporter, the same for ever: FNV-1a over the address's 16 bytes.
+/// The partition of an exporter, the same for ever: FNV-1a over the address's 16 bytes, then the finish of SplitMix64,
+/// since the addresses of neighbours differ in their last byte alone.
 fn partition_of(exporter: Addr, partitions: usize) -> usize {
-    let hash = exporter
-        .0
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    // The high half: the low bits of the product know little of the first bytes.
+    let fnv = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = exporter.0.iter().fold(0xcbf2_9ce4_8422_2325, fnv);
+    let hash = (hash ^ hash >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let hash = (hash ^ hash >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     let partitions = partitions.max(1) as u64;
-    usize::try_from((hash >> 32) % partitions).unwrap_or(0)
+    usize::try_from((hash ^ hash >> 31) % partitions).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -402,9 +400,15 @@ mod tests {
             all,
             [(home(1), 50_000_000, 2), (home(other), 61_000_000, 1)]
         );
-        let mut homes: Vec<_> = (1..=64).map(home).collect();
-        homes.sort_unstable();
-        homes.dedup();
-        assert_eq!(homes, [0, 1, 2], "no partition is left out");
+        // Neighbours are spread, too, whatever the number of partitions.
+        for partitions in [2, 3, 4, 8, 16] {
+            let mut exporters = vec![0; partitions];
+            for exporter in 1..=200 {
+                exporters[partition_of(of(exporter).sampler_address, partitions)] += 1;
+            }
+            let fair = 200 / partitions;
+            let even = |n: &usize| (fair / 2..=fair * 2).contains(n);
+            assert!(exporters.iter().all(even), "{exporters:?}");
+        }
     }
 }

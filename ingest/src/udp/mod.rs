@@ -294,6 +294,11 @@ impl Collector {
         &self.listeners
     }
 
+    /// Its metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// What it has done so far.
     pub fn totals(&self) -> Totals {
         self.metrics.totals()

@@ -9,6 +9,7 @@ use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg};
 
@@ -23,6 +24,9 @@ use crate::metrics::Metrics;
 const BUFFER_BYTES: usize = 65_536;
 /// Datagrams of one receive call.
 const BATCH: usize = 32;
+/// A socket that had less than a batch is left alone this long, so that datagrams come many at a time: waking a thread
+/// costs more than receiving does. The kernel's default buffer holds what a gigabit brings in that time.
+const PAUSE: Duration = Duration::from_micros(500);
 /// How often a silent socket is asked what it dropped.
 const KERNEL_EVERY_NS: u64 = 1_000_000_000;
 
@@ -37,8 +41,8 @@ pub(super) struct Receiver {
 
 /// What a receive call brought.
 enum Taken {
-    /// So many bytes.
-    Some(usize),
+    /// So many datagrams and bytes.
+    Some(usize, usize),
     /// Nothing there.
     Nothing,
 }
@@ -51,9 +55,13 @@ impl Receiver {
         let mut asked_ns = (self.clock)();
         let mut buffer = vec![0; BATCH * BUFFER_BYTES];
         while !self.stop.load(Ordering::Relaxed) {
-            let taken = self.receive(&mut buffer, &mut kernel);
-            if matches!(taken, Taken::Some(_)) && kernel.is_told() {
-                continue;
+            if let Taken::Some(datagrams, _) = self.receive(&mut buffer, &mut kernel) {
+                if datagrams < BATCH {
+                    std::thread::sleep(PAUSE);
+                }
+                if kernel.is_told() {
+                    continue;
+                }
             }
             let now_ns = (self.clock)();
             if now_ns.saturating_sub(asked_ns) >= KERNEL_EVERY_NS {
@@ -96,13 +104,13 @@ impl Receiver {
             Err(error) => return self.failed(&error.into()),
         };
         batch.received_ns = (self.clock)();
-        let (datagrams, bytes) = (batch.len() as u64, batch.payload_bytes());
-        self.metrics.received_datagrams.inc_by(datagrams);
+        let (datagrams, bytes) = (batch.len(), batch.payload_bytes());
+        self.metrics.received_datagrams.inc_by(datagrams as u64);
         self.metrics.received_bytes.inc_by(bytes as u64);
         if !self.entrance.offer(batch) {
-            self.metrics.queue_drops.inc_by(datagrams);
+            self.metrics.queue_drops.inc_by(datagrams as u64);
         }
-        Taken::Some(bytes)
+        Taken::Some(datagrams, bytes)
     }
 
     fn failed(&self, error: &std::io::Error) -> Taken {
@@ -125,7 +133,7 @@ impl Receiver {
         if self.listener.socket.set_nonblocking(true).is_err() {
             return;
         }
-        while let Taken::Some(bytes) = self.receive(buffer, kernel) {
+        while let Taken::Some(_, bytes) = self.receive(buffer, kernel) {
             left = left.saturating_sub(bytes.max(1));
             if left == 0 {
                 return;

@@ -3,6 +3,14 @@
 //! Datagrams are NetFlow v5 built here, flows are counted in the topic by its reader. Loopback delivers a
 //! datagram into the receiver's buffer before `send` returns, so that no test has to wait for one.
 
+#[path = "../wire/captures.rs"]
+mod captures;
+#[path = "../wire/datagrams.rs"]
+#[expect(dead_code, reason = "the tests of the decoders need more of them")]
+mod datagrams;
+mod goflow;
+mod kept;
+mod sockets;
 mod topics;
 
 use std::net::UdpSocket;

@@ -5,10 +5,12 @@
 
 mod captures;
 mod datagrams;
+mod early;
 mod hostile;
 mod mutated;
 mod netflow;
 mod reader;
+mod saved;
 mod second_decoder;
 mod sflow;
 mod state;
