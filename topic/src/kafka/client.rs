@@ -18,6 +18,9 @@ use crate::metrics::kafka::{OfClient, WithCode};
 /// Between two lines about the same client.
 const QUIET: Duration = Duration::from_secs(10);
 
+/// An error, in librdkafka's words.
+pub(super) type Complaint = (Option<RDKafkaErrorCode>, String);
+
 /// What a client has said, and counts.
 pub(super) struct Voice {
     kind: &'static str,
@@ -29,7 +32,7 @@ pub(super) struct Voice {
 #[derive(Default)]
 struct Said {
     /// The last error of a connection.
-    last: Option<String>,
+    last: Option<Complaint>,
     logged: Option<Instant>,
     unlogged: u64,
     seen: Seen,
@@ -61,16 +64,20 @@ impl Voice {
     }
 
     /// The last thing a connection has complained of.
-    pub(super) fn last(&self) -> Option<String> {
+    pub(super) fn last(&self) -> Option<Complaint> {
         self.said().last.clone()
     }
 
     /// Counts an error that is tried again, and now and then logs it.
     pub(super) fn transient(&self, code: Option<RDKafkaErrorCode>, reason: &str) {
-        let code = code.map_or_else(|| "other".to_owned(), |code| format!("{code:?}"));
-        self.metrics.errors.get_or_create(&WithCode { code }).inc();
+        let name = code.map_or_else(|| "Other".to_owned(), |code| format!("{code:?}"));
+        let counter = WithCode { code: name };
+        self.metrics.errors.get_or_create(&counter).inc();
         let mut said = self.said();
-        said.last = Some(reason.to_owned());
+        // That all brokers are down comes after the reason why the last one is.
+        if said.last.is_none() || code != Some(RDKafkaErrorCode::AllBrokersDown) {
+            said.last = Some((code, reason.to_owned()));
+        }
         if said.logged.is_some_and(|at| at.elapsed() < QUIET) {
             said.unlogged += 1;
             return;

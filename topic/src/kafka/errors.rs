@@ -4,6 +4,7 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::client::Complaint;
 use crate::TopicError;
 
 /// Whether trying again cannot help: a right is missing, or the client's own state is broken.
@@ -29,7 +30,7 @@ pub(super) fn is_unknown(code: RDKafkaErrorCode) -> bool {
 }
 
 /// The error of trying to do `what` with the topic `url`. `last`: what the connection has complained of before.
-pub(super) fn of(url: &str, what: &str, error: &KafkaError, last: Option<String>) -> TopicError {
+pub(super) fn of(url: &str, what: &str, error: &KafkaError, last: Option<Complaint>) -> TopicError {
     let url = url.to_owned();
     if let KafkaError::ClientConfig(_, what, _, _) | KafkaError::ClientCreation(what) = error {
         // librdkafka names the property; its value may be secret and is not told.
@@ -38,29 +39,30 @@ pub(super) fn of(url: &str, what: &str, error: &KafkaError, last: Option<String>
             what: what.clone(),
         };
     }
-    let code = error.rdkafka_error_code();
-    let cause = match (code, last) {
-        // "Timed out" says nothing; why there was no answer does.
-        (
-            Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::BrokerTransportFailure),
-            Some(last),
-        ) => last,
-        (Some(code), _) => code.to_string(),
-        (None, _) => error.to_string(),
+    let (code, cause) = match (error.rdkafka_error_code(), last) {
+        // These say only that there was no answer; the connection knows why.
+        (Some(code), Some((why, cause))) if is_silence(code) => (why.or(Some(code)), cause),
+        (Some(code), _) => (Some(code), code.to_string()),
+        (None, _) => (None, error.to_string()),
     };
+    let what = what.to_owned();
     match code {
         Some(code) if is_unknown(code) => TopicError::Missing { url },
-        Some(code) if is_denied(code) => TopicError::Denied {
-            url,
-            what: what.to_owned(),
-            cause,
-        },
-        _ => TopicError::Unreachable {
-            url,
-            what: what.to_owned(),
-            cause,
-        },
+        Some(code) if is_denied(code) => TopicError::Denied { url, what, cause },
+        _ => TopicError::Unreachable { url, what, cause },
     }
+}
+
+fn is_silence(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as C;
+    matches!(
+        code,
+        C::OperationTimedOut
+            | C::RequestTimedOut
+            | C::MessageTimedOut
+            | C::BrokerTransportFailure
+            | C::AllBrokersDown
+    )
 }
 
 #[cfg(test)]
@@ -94,11 +96,18 @@ mod tests {
             "kafka://h/t",
             "read",
             &KafkaError::MetadataFetch(C::OperationTimedOut),
-            Some("connection refused".to_owned()),
+            Some((
+                Some(C::BrokerTransportFailure),
+                "connection refused".to_owned(),
+            )),
         );
         assert_eq!(
             error.to_string(),
             "kafka://h/t: the brokers do not let us read: connection refused"
         );
+        let silent = KafkaError::MetadataFetch(C::BrokerTransportFailure);
+        let wrong = Some((Some(C::Authentication), "wrong password".to_owned()));
+        let error = super::of("kafka://h/t", "read", &silent, wrong);
+        assert!(matches!(error, TopicError::Denied { .. }), "{error}");
     }
 }
