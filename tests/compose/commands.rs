@@ -41,7 +41,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 /// The command lines of a service that is ours.
-fn command_lines(service: &Value) -> Vec<Vec<String>> {
+pub(crate) fn command_lines(service: &Value) -> Vec<Vec<String>> {
     let command = strings(service, "command");
     if strings(service, "entrypoint").is_empty() {
         return vec![command];
@@ -118,10 +118,10 @@ fn check_finds_nothing_wrong_with_the_collectors_and_the_jobs() {
     }
 }
 
-/// The state's folder is the container's own.
+/// The state's place is the container's own.
 fn writable(word: &str, folder: &Path) -> String {
-    let local = folder.join("state").display().to_string();
-    word.replace("/var/lib/flow-pipeline/state", &local)
+    let local = folder.display().to_string();
+    word.replace("/var/lib/flow-pipeline", &local)
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod commands;
 mod dashboards;
 mod files;
 mod health;
+mod initializer;
 mod macros;
 mod metric_names;
 mod program;

@@ -11,7 +11,7 @@ use crate::dashboards::Dashboard;
 use crate::files::{path, text};
 use crate::macros;
 use crate::program::Program;
-use crate::stores::{address, unique};
+use crate::stores::{Store, address, unique};
 use crate::theirs::GOFLOW;
 
 /// Within this every query has its rows, or never.
@@ -29,9 +29,8 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    fn start(kafka: &str) -> Pipeline {
+    fn start(kafka: &str, store: &Store) -> Pipeline {
         let folder = tempfile::tempdir().expect("a folder");
-        let inside = |name: &str| folder.path().join(name).display().to_string();
         let topic = format!("kafka://{kafka}/{}", unique());
         let past = format!("mock --topic {topic} --from -1h --flows-per-second 20");
         let words: Vec<_> = past.split_whitespace().map(str::to_owned).collect();
@@ -51,9 +50,9 @@ impl Pipeline {
             Program::start(&format!("mock --udp {kind}://{to} --flows-per-second 200"))
         });
         let job = Program::start(&format!(
-            "run --topic {topic} --state {} --sink sqlite://{} --http 127.0.0.1:0",
-            inside("state"),
-            inside("flows.db")
+            "run --topic {topic} --state {} --sink {} --http 127.0.0.1:0",
+            folder.path().join("state").display(),
+            store.sink()
         ));
         Pipeline {
             collector,
@@ -134,10 +133,10 @@ fn unanswered<'a>(
 
 #[test]
 fn every_panel_of_the_pipeline_dashboard_and_goflows_names_have_values() {
-    let Some(kafka) = address("KAFKA") else {
+    let (Some(kafka), Some(store)) = (address("KAFKA"), Store::postgres()) else {
         return;
     };
-    let mut pipeline = Pipeline::start(&kafka);
+    let mut pipeline = Pipeline::start(&kafka, &store);
     let Some((mut server, url)) = pipeline.prometheus() else {
         return;
     };

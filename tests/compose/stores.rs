@@ -20,7 +20,7 @@ pub(crate) enum Store {
 
 impl Store {
     /// An empty PostgreSQL database; `None`, and said so, without a server.
-    fn postgres() -> Option<Store> {
+    pub(crate) fn postgres() -> Option<Store> {
         let server = address("POSTGRES")?;
         let database = unique();
         let sql = format!("create database {database}");
@@ -36,7 +36,7 @@ impl Store {
     }
 
     /// Its URL as a sink.
-    fn sink(&self) -> String {
+    pub(crate) fn sink(&self) -> String {
         match self {
             Store::Postgres(url) => url.clone(),
             Store::ClickHouse(server, database) => format!("{server}/{database}"),
