@@ -11,9 +11,13 @@ mod health;
 mod initializer;
 mod macros;
 mod metric_names;
+#[cfg(test)] // clippy lets tests print
 mod program;
+#[cfg(test)] // clippy lets tests print
 mod rules;
 mod scrapes;
 mod setups;
+#[cfg(test)] // clippy lets tests print
 mod stores;
+#[cfg(test)] // clippy lets tests print
 mod theirs;
