@@ -36,7 +36,9 @@ impl Server {
             .arg(format!("query={}", sql.replace("{db}", &self.database)))
             .arg(url);
         match data {
-            Some(file) => curl.args(["-X", "POST", "-T"]).arg(file),
+            Some(file) => curl
+                .args(["-X", "POST", "-T", "-"])
+                .stdin(File::open(file).unwrap()),
             None => curl.args(["-d", ""]),
         };
         if let Some(file) = answer {

@@ -80,7 +80,11 @@ fn run(seed: u64, merges: bool) -> Option<usize> {
             }
             _ => {
                 // A zombie is refused or writes what is true already.
-                let mut other = dead.take().unwrap_or_else(|| zombie(&job, sink(&database)));
+                let mut other = dead.take().unwrap_or_else(|| {
+                    // The process that takes over has restored what the zombie stands at.
+                    live = follower(&job, sink(&database), 0);
+                    zombie(&job, sink(&database))
+                });
                 _ = other.step();
                 dead = Some(other);
             }
