@@ -24,13 +24,14 @@ no values yet is absent. This page is generated from the program: a test fails w
 ";
 
 /// The stages in the order of the pipeline.
-const STAGES: [(&str, &str); 8] = [
+const STAGES: [(&str, &str); 9] = [
     (
         "ingest",
         "The collector's sockets and queue, and what it wrote to the topic",
     ),
     ("decode", "The collector's decoder"),
     ("topic", "The embedded log"),
+    ("kafka", "The clients of `kafka://` topics"),
     ("source", "What the job reads from the topic"),
     ("window", "Open slots, and flows kept out of rows"),
     ("job", "The job as a whole"),

@@ -156,6 +156,53 @@ fn the_page_names_no_other_host() {
 }
 
 #[test]
+fn goflows_names_stand_beside_ours() {
+    let mut registry = telemetry::registry();
+    let metrics = flow_ingest::metrics::Metrics::register(&mut registry);
+    metrics.received_datagrams.inc_by(3);
+    let listen = "netflow://127.0.0.1:2055".parse().unwrap();
+    let outcome = flow_ingest::wire::Outcome {
+        protocol: Some(flow_ingest::wire::Protocol::NetflowV9),
+        ..Default::default()
+    };
+    metrics
+        .goflow
+        .worker(0, &listen)
+        .add(&flow_ingest::goflow::Arrived {
+            source: SocketAddr::from(([192, 0, 2, 1], 9)),
+            bytes: 20,
+            outcome: &outcome,
+            flows: &[],
+            begun_ns: 0,
+            decoded_ns: 0,
+            done_ns: 0,
+        });
+    let served = Page {
+        goflow: Some(metrics.goflow.clone()),
+        registry: Arc::new(registry),
+        ..page(None)
+    };
+    let server = serve(ANY, Port::Exact, served).unwrap();
+    let (code, head, body) = get(&server, "/metrics?names=goflow");
+    assert_eq!(code, 200);
+    assert!(
+        head.contains("content-type: text/plain; version=0.0.4"),
+        "{head}"
+    );
+    for line in [
+        "# TYPE flow_pipeline_ingest_received_datagrams_total counter",
+        "flow_pipeline_ingest_received_datagrams_total 3",
+        "# TYPE flow_process_nf_count counter",
+        "flow_process_nf_count{router=\"192.0.2.1\",version=\"9\"} 1",
+    ] {
+        assert!(body.lines().any(|found| found == line), "{line}\n{body}");
+    }
+    assert!(!body.contains("# EOF"));
+    assert!(!get(&server, "/metrics").2.contains("flow_process_nf_count"));
+    assert_eq!(get(&server, "/metrics?names=other").0, 400);
+}
+
+#[test]
 fn readiness_is_asked_each_time() {
     let ready = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&ready);
