@@ -110,3 +110,21 @@ fn their_dashboards_read_our_table() {
 fn their_dashboards_go_on_reading_their_own() {
     ask(true);
 }
+
+#[test]
+fn every_statement_of_our_page_runs() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    drop(database.open(""));
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/postgresql.md");
+    let text = std::fs::read_to_string(page).unwrap();
+    let blocks = text.split("```sql\n").skip(1);
+    let statements: Vec<&str> = blocks.filter_map(|b| b.split("```").next()).collect();
+    assert!(statements.len() >= 3, "{statements:?}");
+    for statement in statements {
+        database.session.query(statement);
+    }
+    let unknown = database.session.try_query("SELECT weather FROM rollup_5m");
+    assert!(unknown.is_err(), "a statement that names no column runs");
+}
