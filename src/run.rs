@@ -113,7 +113,8 @@ fn page(
 
 /// The file of an SQLite sink, for the page's tables.
 fn database(url: &str) -> Option<PathBuf> {
-    url.strip_prefix("sqlite://").map(PathBuf::from)
+    let path = url.strip_prefix("sqlite://")?.split('?').next();
+    path.map(PathBuf::from)
 }
 
 /// The job's configuration.

@@ -134,7 +134,7 @@ fn what_cannot_be_used_is_refused_in_one_line() {
         "column 7 `count INTEGER NOT NULL` should be `flows INTEGER NOT NULL`",
     );
     refused(
-        &sql("newer", "PRAGMA user_version = 2"),
+        &sql("newer", "PRAGMA user_version = 3"),
         SinkErrorKind::Refused,
         "version 2",
     );

@@ -5,16 +5,22 @@
 //! cut takes back would be lost for ever.
 
 mod cursor;
+mod ddl;
+mod raw;
 mod schema;
+mod turns;
 mod writer;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::options::{self, StoreOptions};
-use crate::{Applied, Cursors, Delta, Schema, Sink, SinkError, SinkErrorKind, Store};
+use crate::{Applied, Cursors, Delta, RawSink, Schema, Sink, SinkError, SinkErrorKind, Store};
+use raw::SqliteRaw;
+use turns::Turns;
 
 /// How long a write waits for another process's lock before the follower is told to try again.
 const BUSY: Duration = Duration::from_secs(1);
@@ -27,9 +33,11 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 /// As `Sqlite::open`; `Refused` for a URL that cannot be.
 pub fn open(url: &str) -> Result<Store, SinkError> {
     let (path, options) = parse(url)?;
+    let rollups = Sqlite::open(path, options)?;
+    let raw = options.raw == Some(true);
     Ok(Store {
-        rollups: Some(Box::new(Sqlite::open(path, options)?)),
-        raw: None,
+        raw: raw.then(|| rollups.raw(path)).transpose()?,
+        rollups: Some(Box::new(rollups)),
     })
 }
 
@@ -71,6 +79,8 @@ pub struct Sqlite {
     connection: Connection,
     name: String,
     options: StoreOptions,
+    /// Shared with what writes raw flows into the same file.
+    turns: Arc<Turns>,
 }
 
 impl Sqlite {
@@ -81,26 +91,40 @@ impl Sqlite {
     /// or written.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Sqlite, SinkError> {
         let name = format!("sqlite://{}", path.display());
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_CREATE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)
-            .and_then(|connection| {
-                connection.busy_timeout(BUSY)?;
-                connection.pragma_update(None, "journal_mode", "wal")?;
-                connection.pragma_update(None, "synchronous", "full")?;
-                connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)?;
-                Ok(connection)
-            })
-            .map_err(explain(&name, true))?;
         let mut sink = Sqlite {
-            connection,
+            connection: connect(path, &name)?,
             name,
             options,
+            turns: Arc::default(),
         };
         schema::apply(&mut sink.connection, &sink.name)?;
         Ok(sink)
     }
+
+    /// What writes raw flows into the same file.
+    fn raw(&self, path: &Path) -> Result<Box<dyn RawSink>, SinkError> {
+        Ok(Box::new(SqliteRaw {
+            connection: connect(path, &self.name)?,
+            name: self.name.clone(),
+            retention_secs: self.options.raw_retention_secs,
+            turns: Arc::clone(&self.turns),
+        }))
+    }
+}
+
+fn connect(path: &Path, name: &str) -> Result<Connection, SinkError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+        .and_then(|connection| {
+            connection.busy_timeout(BUSY)?;
+            connection.pragma_update(None, "journal_mode", "wal")?;
+            connection.pragma_update(None, "synchronous", "full")?;
+            connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)?;
+            Ok(connection)
+        })
+        .map_err(explain(name, true))
 }
 
 impl Sink for Sqlite {
@@ -114,6 +138,7 @@ impl Sink for Sqlite {
 
     fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
         let sql = explain(&self.name, false);
+        let _turn = self.turns.take();
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)

@@ -1,38 +1,16 @@
-//! The tables and views in SQLite, generated from the one column definition.
+//! Applies the schema of SQLite, and compares a database with it.
 //!
-//! Times are whole seconds since 1970 (small, exact, sorted as numbers); for people there is a view `…_readable` of
-//! each table with times as text in UTC. Law: an empty database gets the schema, one that differs is refused
-//! and left alone.
+//! Law: an empty database gets the schema; one of an older release is brought up by numbered migrations, and only when
+//! asked to, in one transaction; one that differs otherwise is refused and left alone.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use super::ddl::{self, VERSION, declared};
 use super::explain;
-use crate::columns::{self, Column, Kind, Table};
+use crate::columns::Table;
 use crate::{Schema, SinkError};
-
-/// Version of this schema (`PRAGMA user_version`).
-const VERSION: u32 = 1;
-
-/// The statements that make the schema.
-fn statements() -> Vec<String> {
-    let mut statements: Vec<String> = columns::tables().iter().map(create).collect();
-    // Retirement looks for slots by their state; the table itself grows with time.
-    statements.push(format!(
-        "CREATE INDEX slots_by_state ON {} (state, slot)",
-        columns::SLOTS
-    ));
-    let readable = columns::tables();
-    statements.extend(
-        readable
-            .iter()
-            .filter(|t| t.name != columns::CURSORS)
-            .map(view),
-    );
-    statements.push(format!("PRAGMA user_version = {VERSION}"));
-    statements
-}
 
 /// Applies the schema to an empty database, and checks that of any other.
 pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkError> {
@@ -40,20 +18,59 @@ pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkE
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(&sql)?;
-    let things: u32 = transaction
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
-        .map_err(&sql)?;
-    if let Some(newer) = newer(&transaction, name)? {
+    let version = version(&transaction, name)?;
+    if (1..VERSION).contains(&version) {
+        return Err(SinkError::refused(format!(
+            "sink {name}: its schema has version {version}, this program writes {VERSION}; bring it up: flow-pipeline \
+             schema apply --sink {name}"
+        )));
+    }
+    if let Some(newer) = newer(version) {
         return Err(SinkError::refused(format!("sink {name}: {newer}")));
     }
-    if things == 0 {
-        transaction
-            .execute_batch(&statements().join(";\n"))
-            .map_err(&sql)?;
+    if is_empty(&transaction).map_err(&sql)? {
+        execute(&transaction, &ddl::statements()).map_err(&sql)?;
         return transaction.commit().map_err(&sql);
     }
-    for table in columns::tables() {
-        let found = found_columns(&transaction, &table).map_err(&sql)?;
+    check(&transaction, name)
+}
+
+/// Brings a database of an older release up; returns what was done.
+fn migrate(connection: &mut Connection, name: &str) -> Result<Vec<String>, SinkError> {
+    let sql = explain(name, true);
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(&sql)?;
+    let found = version(&transaction, name)?;
+    let mut done = Vec::new();
+    for migration in ddl::migrations()
+        .iter()
+        .filter(|m| found > 0 && m.to > found)
+    {
+        execute(&transaction, &migration.statements).map_err(&sql)?;
+        done.push(format!("version {}: {}", migration.to, migration.what));
+    }
+    if !done.is_empty() {
+        check(&transaction, name)?;
+    }
+    transaction.commit().map_err(&sql)?;
+    Ok(done)
+}
+
+fn execute(connection: &Connection, statements: &[String]) -> rusqlite::Result<()> {
+    connection.execute_batch(&statements.join(";\n"))
+}
+
+fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+        row.get(0)
+    })
+}
+
+/// That every table is as it should be.
+fn check(connection: &Connection, name: &str) -> Result<(), SinkError> {
+    for table in ddl::tables() {
+        let found = found_columns(connection, &table).map_err(explain(name, true))?;
         if let Some(difference) = difference(&table, &found) {
             return Err(SinkError::refused(format!(
                 "sink {name}: {difference}; name a new file, or move this one away"
@@ -63,16 +80,20 @@ pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkE
     Ok(())
 }
 
-/// That a later release has made it.
-fn newer(connection: &Connection, name: &str) -> Result<Option<String>, SinkError> {
-    let version: u32 = connection
+/// Version of a database's schema; 0: none of ours.
+fn version(connection: &Connection, name: &str) -> Result<u32, SinkError> {
+    connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(explain(name, true))?;
-    Ok((version > VERSION).then(|| {
+        .map_err(explain(name, true))
+}
+
+/// That a later release has made it.
+fn newer(version: u32) -> Option<String> {
+    (version > VERSION).then(|| {
         format!(
             "its schema has version {version}, this program knows {VERSION}; use the release that made it"
         )
-    }))
+    })
 }
 
 /// The schema, for people. A file that is not there is like an empty one, and only `apply` makes it.
@@ -121,30 +142,31 @@ impl Schema for SqliteSchema {
     }
 
     fn is_empty(&mut self) -> Result<bool, SinkError> {
-        self.look()?
-            .query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
-                row.get(0)
-            })
-            .map_err(explain(&self.name, true))
+        is_empty(&self.look()?).map_err(explain(&self.name, true))
     }
 
     fn print(&self) -> Vec<String> {
-        statements()
+        ddl::statements()
     }
 
     fn apply(&mut self, _extend: bool) -> Result<Vec<String>, SinkError> {
         let before = self.diff()?;
         let mut connection = Connection::open(&self.path).map_err(explain(&self.name, true))?;
+        let migrated = migrate(&mut connection, &self.name)?;
         apply(&mut connection, &self.name)?;
-        Ok(before)
+        Ok(if migrated.is_empty() {
+            before
+        } else {
+            migrated
+        })
     }
 
     fn diff(&mut self) -> Result<Vec<String>, SinkError> {
         let sql = explain(&self.name, true);
         let connection = self.look()?;
         let mut differences = Vec::new();
-        differences.extend(newer(&connection, &self.name)?);
-        for table in columns::tables() {
+        differences.extend(newer(version(&connection, &self.name)?));
+        for table in ddl::tables() {
             let found = found_columns(&connection, &table).map_err(&sql)?;
             differences.extend(difference(&table, &found));
         }
@@ -220,52 +242,4 @@ fn difference(table: &Table, found: &[Found]) -> Option<String> {
         "table {}: column {} is unknown",
         table.name, more.name
     ))
-}
-
-fn declared(column: &Column) -> String {
-    let kind = match column.kind {
-        Kind::Seconds
-        | Kind::Nanoseconds
-        | Kind::U32
-        | Kind::U64
-        | Kind::Counter
-        | Kind::Boolean => "INTEGER",
-        Kind::Country | Kind::Text | Kind::NumberList | Kind::Address => "TEXT",
-    };
-    if column.nullable {
-        kind.into()
-    } else {
-        format!("{kind} NOT NULL")
-    }
-}
-
-fn create(table: &Table) -> String {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|c| format!("  {} {}", c.name, declared(c)))
-        .collect();
-    let key: Vec<&str> = table.key().map(|c| c.name).collect();
-    format!(
-        "CREATE TABLE {} (\n{},\n  PRIMARY KEY ({})\n) WITHOUT ROWID",
-        table.name,
-        columns.join(",\n"),
-        key.join(", ")
-    )
-}
-
-fn view(table: &Table) -> String {
-    let shown: Vec<String> = table
-        .columns
-        .iter()
-        .map(|c| match c.kind {
-            Kind::Seconds => format!("datetime({0}, 'unixepoch') AS {0}", c.name),
-            _ => c.name.into(),
-        })
-        .collect();
-    format!(
-        "CREATE VIEW {0}_readable AS SELECT {1} FROM {0}",
-        table.name,
-        shown.join(", ")
-    )
 }

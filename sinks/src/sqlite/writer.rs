@@ -41,7 +41,9 @@ impl Writer<'_> {
                 .get_mut(&row.rollup)
                 .filter(|_| row.generation() >= floor)
             {
-                self.bind(upsert, &columns::rollup_values(&row), &|| describe(&row))?;
+                bind(upsert, &columns::rollup_values(&row), self.name, &|| {
+                    describe(&row)
+                })?;
                 upsert.raw_execute().map_err(&sql)?;
                 rows += 1;
             }
@@ -67,7 +69,7 @@ impl Writer<'_> {
             } else {
                 &mut update
             };
-            self.bind(statement, &columns::slot_values(slot), &|| {
+            bind(statement, &columns::slot_values(slot), self.name, &|| {
                 describe_slot(slot)
             })?;
             statement.raw_execute().map_err(&sql)?;
@@ -118,34 +120,34 @@ impl Writer<'_> {
             });
         Ok(found.map_err(&sql)?.unwrap_or(0))
     }
+}
 
-    fn bind(
-        &self,
-        statement: &mut CachedStatement<'_>,
-        values: &[Value],
-        row: &dyn Fn() -> String,
-    ) -> Result<(), SinkError> {
-        for (n, value) in values.iter().enumerate() {
-            let bound = match value {
-                Value::Number(number) => {
-                    let number = i64::try_from(*number).map_err(|_| {
-                        SinkError::fatal(format!(
-                            "sink {}: {}: {number} is above 2^63 - 1, the largest that SQLite holds; use another store",
-                            self.name,
-                            row()
-                        ))
-                    })?;
-                    statement.raw_bind_parameter(n + 1, number)
-                }
-                Value::Text(text) => statement.raw_bind_parameter(n + 1, text),
-                Value::Address(address) => statement.raw_bind_parameter(n + 1, address.to_string()),
-                Value::Boolean(yes) => statement.raw_bind_parameter(n + 1, yes),
-                Value::Null => statement.raw_bind_parameter(n + 1, rusqlite::types::Null),
-            };
-            bound.map_err(explain(self.name, false))?;
-        }
-        Ok(())
+/// Binds a row's values; `row` names it in an error.
+pub(super) fn bind(
+    statement: &mut CachedStatement<'_>,
+    values: &[Value],
+    name: &str,
+    row: &dyn Fn() -> String,
+) -> Result<(), SinkError> {
+    for (n, value) in values.iter().enumerate() {
+        let bound = match value {
+            Value::Number(number) => {
+                let number = i64::try_from(*number).map_err(|_| {
+                    SinkError::fatal(format!(
+                        "sink {name}: {}: {number} is above 2^63 - 1, the largest that SQLite holds; use another store",
+                        row()
+                    ))
+                })?;
+                statement.raw_bind_parameter(n + 1, number)
+            }
+            Value::Text(text) => statement.raw_bind_parameter(n + 1, text),
+            Value::Address(address) => statement.raw_bind_parameter(n + 1, address.to_string()),
+            Value::Boolean(yes) => statement.raw_bind_parameter(n + 1, yes),
+            Value::Null => statement.raw_bind_parameter(n + 1, rusqlite::types::Null),
+        };
+        bound.map_err(explain(name, false))?;
     }
+    Ok(())
 }
 
 /// For comparisons only: no stored slot lies above it.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use flow_proto::{Rollup, RowRecord, Sums, country_number};
 use flow_sinks::{Backoff, FollowerConfig};
 use flow_state::{
-    Acks, Checkpoint, Group, Published, Put, SegmentName, SlotCounts, StateDir, TableVersion,
+    Acks, Checkpoint, Group, Position, Published, Put, SegmentName, SlotCounts, StateDir,
+    TableVersion,
 };
 
 use super::Chance;
@@ -69,6 +70,27 @@ impl Job {
             touched: BTreeSet::new(),
             watermark: FIRST_SLOT,
         }
+    }
+
+    /// With one store of raw flows and none of rows.
+    pub(crate) fn with_raw(folder: &Path) -> Job {
+        let mut job = Job::new(folder, 0);
+        job.acks = Acks::with_raw(0, 1);
+        job
+    }
+
+    /// The next checkpoint, with cuts and starts as `change` makes them of the last one's, and nothing else.
+    pub(crate) fn checkpoint_of(
+        &mut self,
+        change: impl FnOnce(&mut BTreeMap<u32, Position>, &mut BTreeMap<u32, u64>),
+    ) {
+        self.checkpoint.number += 1;
+        let next = &mut self.checkpoint;
+        change(&mut next.cut, &mut next.starts);
+        assert_eq!(self.state.put(next).unwrap(), Put::Won);
+        self.published.publish(Arc::new(next.clone()));
+        let passed = self.acks.raw_lowest();
+        self.state.delete_unlisted(next, passed).unwrap();
     }
 
     /// What a follower of this job is told; `base` as if it had been restored from the newest checkpoint.

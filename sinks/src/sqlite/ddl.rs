@@ -1,0 +1,110 @@
+//! The tables and views in SQLite, generated from the one column definition.
+//!
+//! Times are whole seconds since 1970 (small, exact, sorted as numbers), of raw flows nanoseconds; for people there is a
+//! view `…_readable` of each table with times as text in UTC. Law: a change of a table is a new version, with a
+//! migration that makes of the version before what an empty database would get.
+
+use crate::columns::{self, Column, Kind, Table};
+use crate::raw_columns::{RAW_CURSORS, raw_cursors, raw_flows};
+
+/// Version of this schema (`PRAGMA user_version`).
+pub(super) const VERSION: u32 = 2;
+
+/// From one version to the next.
+pub(super) struct Migration {
+    /// The version that it makes.
+    pub(super) to: u32,
+    /// In words.
+    pub(super) what: &'static str,
+    pub(super) statements: Vec<String>,
+}
+
+/// All of them, ascending.
+pub(super) fn migrations() -> Vec<Migration> {
+    let mut statements = vec![
+        create(&raw_flows()),
+        create(&raw_cursors()),
+        view(&raw_flows()),
+    ];
+    statements.push("PRAGMA user_version = 2".to_owned());
+    vec![Migration {
+        to: 2,
+        what: "tables for raw flows and their cursors",
+        statements,
+    }]
+}
+
+/// All tables.
+pub(super) fn tables() -> Vec<Table> {
+    let mut tables = columns::tables();
+    tables.extend([raw_flows(), raw_cursors()]);
+    tables
+}
+
+/// The statements that make the schema.
+pub(super) fn statements() -> Vec<String> {
+    let tables = tables();
+    let mut statements: Vec<String> = tables.iter().map(create).collect();
+    // Retirement looks for slots by their state; the table itself grows with time.
+    statements.push(format!(
+        "CREATE INDEX slots_by_state ON {} (state, slot)",
+        columns::SLOTS
+    ));
+    let cursors = [columns::CURSORS, RAW_CURSORS];
+    let readable = tables.iter().filter(|t| !cursors.contains(&t.name));
+    statements.extend(readable.map(view));
+    statements.push(format!("PRAGMA user_version = {VERSION}"));
+    statements
+}
+
+pub(super) fn declared(column: &Column) -> String {
+    let kind = match column.kind {
+        Kind::Seconds
+        | Kind::Nanoseconds
+        | Kind::U32
+        | Kind::U64
+        | Kind::Counter
+        | Kind::Boolean => "INTEGER",
+        Kind::Country | Kind::Text | Kind::NumberList | Kind::Address => "TEXT",
+    };
+    if column.nullable {
+        kind.into()
+    } else {
+        format!("{kind} NOT NULL")
+    }
+}
+
+fn create(table: &Table) -> String {
+    let columns: Vec<String> = table
+        .columns
+        .iter()
+        .map(|c| format!("  {} {}", c.name, declared(c)))
+        .collect();
+    let key: Vec<&str> = table.key().map(|c| c.name).collect();
+    format!(
+        "CREATE TABLE {} (\n{},\n  PRIMARY KEY ({})\n) WITHOUT ROWID",
+        table.name,
+        columns.join(",\n"),
+        key.join(", ")
+    )
+}
+
+fn view(table: &Table) -> String {
+    let shown: Vec<String> = table
+        .columns
+        .iter()
+        .map(|c| match c.kind {
+            Kind::Seconds => format!("datetime({0}, 'unixepoch') AS {0}", c.name),
+            Kind::Nanoseconds => format!(
+                "strftime('%Y-%m-%d %H:%M:%f', {0} / 1000000000.0, 'unixepoch') AS {0}",
+                c.name
+            ),
+            _ => c.name.into(),
+        })
+        .collect();
+    format!(
+        "CREATE VIEW {0}_readable AS SELECT {1} FROM {0}",
+        table.name,
+        shown.join(", ")
+    )
+}
