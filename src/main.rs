@@ -28,7 +28,6 @@ mod signals;
 mod status;
 mod telemetry;
 mod topic;
-mod topic_tail;
 mod units;
 
 use std::process::ExitCode;

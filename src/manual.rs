@@ -40,8 +40,8 @@ pub(crate) fn pages(directory: Option<&Path>) -> Result<(), Failure> {
 fn write(command: &Command, directory: &Path) -> io::Result<()> {
     let name = command.get_display_name().unwrap_or("flow-pipeline");
     std::fs::write(directory.join(format!("{name}.1")), page(command)?)?;
-    let listed = command.get_subcommands().filter(|c| c.get_name() != "help");
-    listed.map(|inner| write(inner, directory)).collect()
+    let mut listed = command.get_subcommands().filter(|c| c.get_name() != "help");
+    listed.try_for_each(|inner| write(inner, directory))
 }
 
 fn page(command: &Command) -> io::Result<Vec<u8>> {

@@ -11,7 +11,7 @@ use flow_state::{Checkpoint, StateDir};
 use flow_topic::{Timestamps, Topic, TopicError};
 
 use super::finding::Findings;
-use super::flags::shown;
+use super::stores::shown;
 use crate::topic::word;
 
 /// The topic; `None` if it cannot be opened. `made`: a missing one is made at the start.
@@ -83,6 +83,13 @@ pub(super) fn store(url: &str, state: Option<&Checkpoint>, found: &mut Findings)
         return;
     }
     let name = shown(url);
+    if url.starts_with("kafka://") || url.starts_with("dir://") {
+        // Enriched flows go to a topic, which has no schema.
+        if topic(url, true, found).is_some() {
+            cursors(url, state, found);
+        }
+        return;
+    }
     match flow_sinks::schema(url).and_then(|mut schema| schema.is_empty()) {
         Err(error) => found.wrong(error),
         Ok(true) => found.good(format!(

@@ -74,8 +74,8 @@ pub(crate) struct TopicTail {
     #[arg(value_name = "URL")]
     pub(crate) url: String,
     /// Where to begin: latest, earliest, or a time of the topic's (RFC 3339, or -2h).
-    #[arg(long, value_name = "WHERE", allow_hyphen_values = true, default_value = "latest", value_parser = crate::topic_tail::from)]
-    pub(crate) from: crate::topic_tail::From,
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true, default_value = "latest", value_parser = crate::topic::source::from)]
+    pub(crate) from: crate::topic::source::From,
     /// Ends after so many lines (flows, or records with --format records).
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,

@@ -191,9 +191,7 @@ fn every_section_of_a_configuration_is_checked() {
     let bad = check();
     assert_eq!(bad.code, 78, "{bad:?}");
     says(&bad, "error", "collect: the following required arguments");
-    write(&format!(
-        "collect:\n  listen: [\"sflow://:6343\", \"flow://:6343\"]\n  topic: nats://x\n"
-    ));
+    write("collect:\n  listen: [\"sflow://:6343\", \"flow://:6343\"]\n  topic: nats://x\n");
     let bad = check();
     assert_eq!(bad.code, 78, "{bad:?}");
     says(&bad, "error", "flow://:6343: given twice");

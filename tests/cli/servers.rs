@@ -2,6 +2,7 @@
 //!
 //! Addresses come from the environment, as `scripts/services` prints them.
 
+use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::process::{Ended, run};
@@ -10,7 +11,8 @@ use crate::process::{Ended, run};
 fn server(name: &str) -> Option<String> {
     let found = std::env::var(format!("FLOW_PIPELINE_TEST_{name}")).ok();
     if found.is_none() {
-        eprintln!("SKIPPED: FLOW_PIPELINE_TEST_{name} is not set: no server to test with");
+        let text = format!("SKIPPED: FLOW_PIPELINE_TEST_{name} is not set: no server to test with");
+        let _ = writeln!(std::io::stderr(), "{text}");
     }
     found
 }
