@@ -5,12 +5,16 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::oracle::{self, Input, Key, Output, Record, Retired, Sums, Tables};
 use crate::store::{Content, Store};
 use flow_state::StateDir;
 use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV};
 use flow_topic::{NewRecord, Options, Timestamps, Topic};
+
+/// Longest wait for the records of a partition.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A folder with the tables, and a topic.
 pub(crate) struct World {
@@ -185,9 +189,15 @@ impl World {
         let mut partitions = BTreeMap::new();
         for (partition, at) in &checkpoint.cut {
             let mut reader = topic.reader(*partition, 0).expect("a reader");
+            let begun = Instant::now();
             let mut records = Vec::new();
             while reader.position() < at.offset {
-                let record = reader.peek().expect("readable").expect("below the cut");
+                // A broker's records come over a network.
+                let Some(record) = reader.peek().expect("readable") else {
+                    assert!(begun.elapsed() < PATIENCE, "a record below the cut is away");
+                    std::thread::yield_now();
+                    continue;
+                };
                 let (name, value) = flow_proto::PACK_HEADER;
                 records.push(Record {
                     offset: record.offset,
