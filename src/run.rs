@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use flow_dataflow::{JobConfig, Metrics, Snapshot, Status, Waiting};
+use flow_sinks::Source;
 use flow_state::StateDir;
 use flow_tables::{Kind, TableSet};
 use flow_topic::{Context, Options};
@@ -43,10 +44,14 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let topic = flow_topic::url::open_with(&options.topic, made, context)?;
     let tables = Arc::new(load_tables(&options.table)?);
     let state = StateDir::open(&options.state)?;
+    let source = Source {
+        url: &topic.url(),
+        partitions: topic.partitions()?,
+    };
     let stores = options
         .sink
         .iter()
-        .map(|url| flow_sinks::open(url))
+        .map(|url| flow_sinks::open_beside(url, &source))
         .collect::<Result<Vec<_>, _>>()?;
     let names: Vec<String> = stores
         .iter()

@@ -7,6 +7,7 @@ mod decode;
 mod dialect;
 mod encode;
 mod enriched;
+mod enriched_message;
 pub mod fields;
 mod flow;
 mod framing;

@@ -18,6 +18,7 @@ fn type_of(kind: &str) -> String {
         "u32" => "uint32",
         "u64" | "Mac" => "uint64",
         "bool" => "bool",
+        "str" => "string",
         "Addr" => "bytes",
         "FlowType" => "enum",
         list if list.starts_with("List") => "repeated uint32",
@@ -127,6 +128,12 @@ fn schema_and_table_are_equal() {
         (110, "time_received_ns", "u64"),
         (111, "time_flow_start_ns", "u64"),
         (112, "time_flow_end_ns", "u64"),
+        // Of enriched flows.
+        (1011, "src_country", "str"),
+        (1012, "dst_country", "str"),
+        (1013, "table_version", "u32"),
+        (1014, "refused", "str"),
+        (1015, "slot", "u64"),
     ];
     let table: BTreeMap<u32, (String, String)> = flow_proto::flow_fields!(table)
         .into_iter()

@@ -14,6 +14,7 @@ pub mod columns;
 mod delta;
 mod error;
 mod follower;
+pub mod kafka;
 mod metrics;
 pub mod options;
 pub mod postgres;
@@ -37,7 +38,7 @@ pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
 pub use raw_follower::RawFollower;
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::Schema;
-pub use url::{Store, open, schema};
+pub use url::{Source, Store, open, open_beside, schema};
 
 /// A store that can follow.
 ///

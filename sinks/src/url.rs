@@ -2,11 +2,11 @@
 //!
 //! Law: an unknown scheme is refused by naming those there are; nothing is guessed.
 
-use crate::{RawSink, Schema, Sink, SinkError, clickhouse, postgres, sqlite, stdout};
+use crate::{RawSink, Schema, Sink, SinkError, clickhouse, kafka, postgres, sqlite, stdout};
 
 /// The schemes there are, for help texts and messages.
 pub const SCHEMES: &str = "sqlite:///FILE[?retention=30d], postgres://USER@HOST/DATABASE, \
-     clickhouse://USER@HOST:8123/DATABASE, stdout:";
+     clickhouse://USER@HOST:8123/DATABASE, kafka://HOST:9092/TOPIC, dir:///TOPIC, stdout:";
 
 /// A store, opened: what writes its rollups and slots, and what writes its raw flows. Each has its own connection and
 /// follows at its own pace.
@@ -26,19 +26,42 @@ pub fn check(url: &str) -> Result<(), SinkError> {
         Scheme::Sqlite => sqlite::check(url),
         Scheme::Postgres => postgres::check(url),
         Scheme::Clickhouse => clickhouse::check(url),
+        Scheme::Topic => kafka::check(url),
         Scheme::Stdout => Ok(()),
     }
 }
 
-/// Opens the store of a URL and makes sure that it can be written.
+/// The topic that a job reads, for stores that are shaped like it.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// Its URL.
+    pub url: &'a str,
+    /// How many partitions it has.
+    pub partitions: u32,
+}
+
+/// Opens the store of a URL and makes sure that it can be written; a topic must be there.
 ///
 /// # Errors
 /// `Refused` for a URL or a database that does not fit, `Retry` if the database is down or locked, `Fatal` for I/O.
 pub fn open(url: &str) -> Result<Store, SinkError> {
+    open_store(url, None)
+}
+
+/// As `open`, beside the topic that the job reads: one for enriched flows is made like it if it is missing.
+///
+/// # Errors
+/// As `open`; `Refused` for a topic with fewer partitions than the one that is read, and for that one itself.
+pub fn open_beside(url: &str, source: &Source<'_>) -> Result<Store, SinkError> {
+    open_store(url, Some(source))
+}
+
+fn open_store(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> {
     match scheme(url)? {
         Scheme::Sqlite => sqlite::open(url),
         Scheme::Postgres => postgres::open(url),
         Scheme::Clickhouse => clickhouse::open(url),
+        Scheme::Topic => kafka::open(url, source),
         Scheme::Stdout => Ok(Store {
             rollups: Some(Box::new(stdout::Stdout::new(Box::new(std::io::stdout())))),
             raw: None,
@@ -55,7 +78,10 @@ pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
         Scheme::Sqlite => sqlite::schema(url),
         Scheme::Postgres => postgres::schema(url),
         Scheme::Clickhouse => clickhouse::schema(url),
-        Scheme::Stdout => Err(SinkError::refused(format!("sink {url}: has no schema"))),
+        Scheme::Topic | Scheme::Stdout => {
+            let name = url.split('?').next().unwrap_or(url);
+            Err(SinkError::refused(format!("sink {name}: has no schema")))
+        }
     }
 }
 
@@ -63,6 +89,7 @@ enum Scheme {
     Sqlite,
     Postgres,
     Clickhouse,
+    Topic,
     Stdout,
 }
 
@@ -71,6 +98,7 @@ fn scheme(url: &str) -> Result<Scheme, SinkError> {
         Some(("sqlite", _)) => Ok(Scheme::Sqlite),
         Some(("postgres" | "postgresql", _)) => Ok(Scheme::Postgres),
         Some(("clickhouse", _)) => Ok(Scheme::Clickhouse),
+        Some(("kafka" | "dir", _)) => Ok(Scheme::Topic),
         Some(("stdout", "" | "//")) => Ok(Scheme::Stdout),
         _ => Err(SinkError::refused(format!(
             "sink {url}: unknown scheme; there are: {SCHEMES}"

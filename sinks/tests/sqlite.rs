@@ -134,9 +134,9 @@ fn what_cannot_be_used_is_refused_in_one_line() {
         "column 7 `count INTEGER NOT NULL` should be `flows INTEGER NOT NULL`",
     );
     refused(
-        &sql("newer", "PRAGMA user_version = 3"),
+        &sql("newer", "PRAGMA user_version = 99"),
         SinkErrorKind::Refused,
-        "version 2",
+        "version 99",
     );
 
     let locked = path("locked");
@@ -325,5 +325,55 @@ fn the_sqlite3_shell_reads_what_was_written() {
     assert_eq!(
         columns.trim(),
         "slot,src_as,dst_as,etype,bytes,packets,flows,scaled_bytes,scaled_packets,unknown_rate_flows,table_version,revision"
+    );
+}
+
+/// Tables, indexes and views as they stand in a file.
+fn made(path: &Path) -> Vec<(String, String)> {
+    let connection = Connection::open(path).unwrap();
+    let mut statement = connection
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+        .unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_file_of_version_1_is_brought_up_when_asked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    drop(open(&new).unwrap());
+    let mut sink = open(&old).unwrap();
+    let rows = Given(vec![row(300, 1, 10)], 3);
+    sink.apply(&delta(0, 3, &rows)).unwrap();
+    drop(sink);
+    // What release 0.1 made: everything but the raw flows.
+    Connection::open(&old)
+        .unwrap()
+        .execute_batch(
+            "DROP VIEW raw_flows_readable; DROP TABLE raw_flows; DROP TABLE flow_pipeline_raw_cursors;
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+    let url = format!("sqlite://{}", old.display());
+    let words = format!("flow-pipeline schema apply --sink {url}");
+    refused(&old, SinkErrorKind::Refused, &words);
+    let mut schema = flow_sinks::schema(&url).unwrap();
+    assert!(!schema.diff().unwrap().is_empty());
+    assert_eq!(
+        schema.apply(false).unwrap(),
+        ["version 2: tables for raw flows and their cursors"]
+    );
+    assert_eq!(schema.diff().unwrap(), [""; 0]);
+    assert_eq!(
+        schema.apply(false).unwrap(),
+        [""; 0],
+        "nothing is left to do"
+    );
+    assert_eq!(made(&old), made(&new));
+    assert_eq!(
+        open(&old).unwrap().cursors().unwrap().of(0),
+        3,
+        "the rows stay"
     );
 }

@@ -8,6 +8,7 @@ mod every_store;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
 mod outages;
+mod raw;
 mod servers;
 mod store;
 mod world;

@@ -1,0 +1,113 @@
+//! Enriched flows as messages: a `FlowMessage` with what the job has found, for the topic of enriched flows.
+//!
+//! Numbers from 1011 on are ours. What the exporter sent in the fields that the job replaces (AS numbers, receive time) is
+//! not kept: readers of the plain schema find the better value where they look. Law: what the plain decoder reads back is
+//! the flow as the job counted it.
+
+use crate::enriched::EnrichedFlow;
+use crate::row::country_code;
+use crate::wire::{put_bytes_field, put_varint, put_varint_field};
+use crate::{Dialect, Flow};
+
+/// Number of `src_country`: two letters.
+const SRC_COUNTRY: u32 = 1011;
+/// Number of `dst_country`: two letters.
+const DST_COUNTRY: u32 = 1012;
+/// Number of `table_version`.
+const TABLE_VERSION: u32 = 1013;
+/// Number of `refused`: why it is in no row; absent if it counts.
+const REFUSED: u32 = 1014;
+/// Number of `slot`: its start, seconds since 1970.
+const SLOT: u32 = 1015;
+
+impl EnrichedFlow {
+    /// Appends the flow as one message.
+    pub fn encode(&self, dialect: Dialect, out: &mut Vec<u8>) {
+        let unknown = self.flow.sampling_rate == 0;
+        let flow = Flow {
+            src_as: self.src_as,
+            dst_as: self.dst_as,
+            time_received_ns: self.received_ns,
+            sampling_rate: self.rate(),
+            sampling_rate_assumed: unknown,
+            ..self.flow
+        };
+        flow.encode(dialect, out);
+        let text = |number, text: &str, out: &mut Vec<u8>| {
+            if !text.is_empty() {
+                put_bytes_field(number, text.as_bytes(), out);
+            }
+        };
+        text(SRC_COUNTRY, &country_code(self.src_country), out);
+        text(DST_COUNTRY, &country_code(self.dst_country), out);
+        put_varint_field(TABLE_VERSION, u64::from(self.table_version), out);
+        text(REFUSED, self.verdict.refused(), out);
+        put_varint_field(SLOT, self.slot_secs, out);
+    }
+
+    /// Appends the flow as one message with its length in front. `scratch` is overwritten.
+    pub fn encode_delimited(&self, dialect: Dialect, scratch: &mut Vec<u8>, out: &mut Vec<u8>) {
+        scratch.clear();
+        self.encode(dialect, scratch);
+        put_varint(scratch.len() as u64, out);
+        out.extend_from_slice(scratch);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FlowCore, Verdict, country_number};
+
+    fn enriched() -> EnrichedFlow {
+        let flow = Flow {
+            src_as: 1,
+            dst_as: 2,
+            bytes: 9,
+            time_received_ns: 5,
+            ..Flow::default()
+        };
+        EnrichedFlow {
+            flow,
+            src_as: 64_496,
+            dst_as: 2,
+            received_ns: 1_700_000_000_000_000_007,
+            slot_secs: 300,
+            src_country: country_number("DE"),
+            table_version: 3,
+            verdict: Verdict::TooLate,
+            ..EnrichedFlow::default()
+        }
+    }
+
+    #[test]
+    fn the_plain_decoders_find_the_better_values() {
+        for dialect in [Dialect::Goflow2, Dialect::Goflow] {
+            let (mut scratch, mut chain) = (Vec::new(), Vec::new());
+            enriched().encode_delimited(dialect, &mut scratch, &mut chain);
+            assert_eq!(usize::from(chain[0]), scratch.len(), "one byte of length");
+            assert_eq!(chain[1..], scratch);
+            let flow = Flow::decode(&scratch).unwrap();
+            assert_eq!((flow.src_as, flow.dst_as, flow.bytes), (64_496, 2, 9));
+            assert_eq!((flow.sampling_rate, flow.sampling_rate_assumed), (1, true));
+            let core = FlowCore::decode(&scratch).unwrap();
+            assert_eq!(core.sampling_rate, 0, "unknown, as it was");
+            assert_eq!(core.received_ns / 1_000_000_000, 1_700_000_000);
+        }
+    }
+
+    #[test]
+    fn our_fields_stand_at_the_end() {
+        let mut message = Vec::new();
+        enriched().encode(Dialect::Goflow2, &mut message);
+        // Tags by hand: 1011 << 3 | 2 = 8090 is 9a 3f, and so on; no field 1012, since there is no country.
+        let ours = [
+            &[0x9a, 0x3f, 2][..],
+            b"DE",
+            &[0xa8, 0x3f, 3, 0xb2, 0x3f, 8],
+            b"too_late",
+            &[0xb8, 0x3f, 0xac, 0x02],
+        ];
+        assert!(message.ends_with(&ours.concat()), "{message:02x?}");
+    }
+}

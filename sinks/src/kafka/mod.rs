@@ -1,0 +1,251 @@
+//! Enriched flows back into a topic, of Kafka or embedded: for whoever wants every flow judged and enriched, as it comes.
+//!
+//! Flows of the source's partition p go to partition p, in the same order. Law 6, without transactions: a block is made
+//! durable, then a last record that carries its cursor; a writer that dies between them writes the block again. So each
+//! flow is there at least once, and every record names the source's coordinates of its flows.
+
+mod cursor;
+mod packer;
+
+use flow_proto::Dialect;
+use flow_topic::{NewRecord, Options, Topic, TopicError, Writer};
+
+use crate::options;
+use crate::{Applied, RawBlock, RawCursors, RawSink, SinkError, Source, Store};
+use cursor::CURSOR_HEADER;
+use packer::{Framing, Packed, Packer, SOURCE_HEADER};
+
+/// What is ours in the URL's query; the rest are the client's properties.
+const FRAMINGS: [(&str, Framing); 3] = [
+    ("packed", Framing::Packed),
+    ("delimited", Framing::Delimited),
+    ("bare", Framing::Bare),
+];
+
+/// A URL, taken apart.
+struct Target {
+    /// The topic's, with the properties that are left for it.
+    url: String,
+    framing: Framing,
+    dialect: Dialect,
+}
+
+/// Whether a `kafka://` or `dir://` URL can be, as far as its text tells; nothing is opened.
+///
+/// # Errors
+/// `Refused`.
+pub fn check(url: &str) -> Result<(), SinkError> {
+    let target = parse(url)?;
+    flow_topic::url::check(&target.url).map_err(|error| explain(shown(url), &error))
+}
+
+/// Opens a topic for enriched flows. With its source, one that is missing is made with as many partitions.
+///
+/// # Errors
+/// `Refused` for a topic that has fewer, or is the source itself; `Retry` if it cannot be reached.
+pub fn open(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> {
+    let name = shown(url).to_owned();
+    let target = parse(url)?;
+    if source.is_some_and(|source| shown(source.url) == name) {
+        return Err(SinkError::refused(format!(
+            "sink {name}: is the topic that the job reads; name another one"
+        )));
+    }
+    let made = source.map(|source| Options {
+        partitions: source.partitions,
+        ..Options::default()
+    });
+    let failed = |error: TopicError| explain(&name, &error);
+    let topic = flow_topic::url::open(&target.url, made).map_err(failed)?;
+    let partitions = topic.partitions().map_err(failed)?;
+    let needed = source.map_or(0, |source| source.partitions);
+    if partitions < needed {
+        return Err(SinkError::refused(format!(
+            "sink {name}: has {partitions} partitions, the topic that is read has {needed}; give it as many, or name a \
+             new one"
+        )));
+    }
+    let raw = Enriched {
+        topic,
+        name,
+        writer: None,
+        cursors: RawCursors::default(),
+        target,
+    };
+    Ok(Store {
+        rollups: None,
+        raw: Some(Box::new(raw)),
+    })
+}
+
+/// A URL without its query, which may hold secrets.
+fn shown(url: &str) -> &str {
+    url.split('?').next().unwrap_or(url)
+}
+
+fn parse(url: &str) -> Result<Target, SinkError> {
+    let (place, query) = url.split_once('?').unwrap_or((url, ""));
+    let refused = |what: String| SinkError::refused(format!("sink {place}: {what}"));
+    let (common, rest) = options::take(query, place)?;
+    if common != options::StoreOptions::default() {
+        let what = "a topic has no raw= nor retention: set its own retention where it is made";
+        return Err(refused(what.to_owned()));
+    }
+    let (mut framing, mut dialect) = (Framing::Packed, Dialect::default());
+    let mut left = Vec::new();
+    for (name, value) in rest {
+        match name.as_str() {
+            "framing" => {
+                let known = FRAMINGS.iter().find(|(known, _)| *known == value);
+                let unknown = || format!("framing `{value}` is none of packed, delimited, bare");
+                framing = known.ok_or_else(|| refused(unknown()))?.1;
+            }
+            "dialect" => {
+                dialect = match value.as_str() {
+                    "goflow2" => Dialect::Goflow2,
+                    "goflow" => Dialect::Goflow,
+                    _ => {
+                        return Err(refused(format!(
+                            "dialect `{value}` is none of goflow2, goflow"
+                        )));
+                    }
+                };
+            }
+            _ => left.push(format!("{name}={value}")),
+        }
+    }
+    let mut target = place.to_owned();
+    if !left.is_empty() {
+        target.push('?');
+        target.push_str(&left.join("&"));
+    }
+    Ok(Target {
+        url: target,
+        framing,
+        dialect,
+    })
+}
+
+/// Writes enriched flows.
+struct Enriched {
+    topic: std::sync::Arc<dyn Topic>,
+    name: String,
+    /// `None`: to be opened, also after a failure, since nobody knows what it took.
+    writer: Option<Box<dyn Writer>>,
+    /// As last read, and as written since.
+    cursors: RawCursors,
+    target: Target,
+}
+
+impl RawSink for Enriched {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn cursors(&mut self) -> Result<RawCursors, SinkError> {
+        // What an earlier writer had taken is settled first.
+        self.writer = None;
+        self.cursors = cursor::read(self.topic.as_ref(), &self.name)?;
+        Ok(self.cursors.clone())
+    }
+
+    fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
+        if self.cursors.by_partition.get(&block.partition).copied() != block.from {
+            return Ok(Applied::CursorMoved);
+        }
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => self
+                .topic
+                .writer()
+                .map_err(|error| explain(&self.name, &error))?,
+        };
+        let mut out = Out {
+            writer,
+            partition: block.partition,
+            packer: Packer::new(self.target.framing, self.target.dialect),
+            name: &self.name,
+        };
+        let rows = out.block(block)?;
+        self.writer = Some(out.writer);
+        self.cursors.job = Some(block.job.to_owned());
+        self.cursors.by_partition.insert(block.partition, block.to);
+        Ok(Applied::Done { rows })
+    }
+}
+
+/// A block on its way.
+struct Out<'a> {
+    writer: Box<dyn Writer>,
+    partition: u32,
+    packer: Packer,
+    name: &'a str,
+}
+
+impl Out<'_> {
+    /// Writes it; one record is always held back, for the cursor. Returns the number of flows.
+    fn block(&mut self, block: &RawBlock<'_>) -> Result<u64, SinkError> {
+        let (mut rows, mut held): (u64, Option<Packed>) = (0, None);
+        block.rows.for_each(&mut |flow| {
+            rows += 1;
+            if let Some(packed) = self.packer.push(flow)
+                && let Some(before) = held.replace(packed)
+            {
+                self.append(&before, None)?;
+            }
+            Ok(())
+        })?;
+        if let Some(rest) = self.packer.take()
+            && let Some(before) = held.replace(rest)
+        {
+            self.append(&before, None)?;
+        }
+        self.flush()?;
+        let cursor = cursor::text(block.job, block.to);
+        // Without a flow the cursor stands on an empty record, which holds no message for any reader.
+        let last = held.unwrap_or_else(|| Packed {
+            payload: Vec::new(),
+            source: String::new(),
+            timestamp_millis: i64::try_from(block.now_secs.saturating_mul(1000))
+                .unwrap_or(i64::MAX),
+        });
+        self.append(&last, Some(&cursor))?;
+        self.flush()?;
+        Ok(rows)
+    }
+
+    fn append(&mut self, packed: &Packed, cursor: Option<&str>) -> Result<(), SinkError> {
+        let mut headers: Vec<(&str, &[u8])> = self.packer.pack_header().into_iter().collect();
+        if !packed.source.is_empty() {
+            headers.push((SOURCE_HEADER, packed.source.as_bytes()));
+        }
+        headers.extend(cursor.map(|cursor| (CURSOR_HEADER, cursor.as_bytes())));
+        let record = NewRecord {
+            timestamp_millis: packed.timestamp_millis,
+            headers: &headers,
+            payload: &packed.payload,
+        };
+        self.writer
+            .append(self.partition, record)
+            .map_err(|error| explain(self.name, &error))
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        self.writer
+            .flush()
+            .map_err(|error| explain(self.name, &error))
+    }
+}
+
+/// From a topic's error to ours: what an operator must change is refused, the rest may pass.
+fn explain(name: &str, error: &TopicError) -> SinkError {
+    let line = format!("sink {name}: {error}");
+    match error {
+        TopicError::Foreign { .. }
+        | TopicError::BadOptions { .. }
+        | TopicError::Denied { .. }
+        | TopicError::UnknownScheme { .. } => SinkError::refused(line),
+        TopicError::TooLarge { .. } | TopicError::Damaged { .. } => SinkError::fatal(line),
+        _ => SinkError::retry(line),
+    }
+}
