@@ -107,6 +107,14 @@ impl Metrics {
         self.all_undecodable.get()
     }
 
+    /// Shows every metric with a label, at 0 before anything has happened: for the reference.
+    pub fn announce(&self) {
+        let _ = self.refused_flows(Verdict::TooLate.refused());
+        let _ = self
+            .undecodable
+            .get_or_create(&InPartition { partition: 0 });
+    }
+
     pub(crate) fn undecodable(&self, partition: u32) {
         self.all_undecodable.inc();
         self.undecodable

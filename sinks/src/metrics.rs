@@ -136,6 +136,12 @@ impl Metrics {
         self.raw.flows.get_or_create(&label).get()
     }
 
+    /// Shows every metric of a sink, at 0 before anything has happened: for the reference.
+    pub fn announce(&self, sink: &str) {
+        let _ = self.of(sink);
+        let _ = self.of_raw(sink);
+    }
+
     pub(crate) fn of_raw(&self, sink: &str) -> RawMetrics {
         let label = SinkLabel {
             sink: sink.to_owned(),

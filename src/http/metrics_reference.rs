@@ -5,10 +5,7 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Arc;
 
-use flow_sinks::{Backoff, Follower, FollowerConfig};
-use flow_state::{Acks, Published, StateDir};
 use prometheus_client::encoding::text;
 
 use crate::telemetry;
@@ -51,28 +48,11 @@ struct Entry {
 fn scrape() -> String {
     let mut registry = telemetry::registry();
     let _ = flow_ingest::metrics::Metrics::register(&mut registry);
-    let _ = flow_topic::Metrics::register(&mut registry);
-    let job = flow_dataflow::Metrics::register(&mut registry);
-    let _ = job.refused_flows("too_late");
-    let sinks = flow_sinks::Metrics::register(&mut registry);
-    let directory = tempfile::tempdir().unwrap();
-    let config = FollowerConfig {
-        job: "reference".into(),
-        base: 0,
-        shards: Vec::new(),
-        window_secs: 300,
-        backoff: Backoff::default(),
-        now_secs: Arc::new(|| 0),
-    };
-    // Only to have the labels of a sink.
-    let _ = Follower::new(
-        flow_sinks::open("stdout:").unwrap().rollups.unwrap(),
-        StateDir::open(&directory.path().join("state")).unwrap(),
-        Published::new(),
-        (Acks::new(1), 0),
-        config,
-    )
-    .with_metrics(&sinks);
+    flow_topic::Metrics::register(&mut registry)
+        .kafka
+        .announce();
+    flow_dataflow::Metrics::register(&mut registry).announce();
+    flow_sinks::Metrics::register(&mut registry).announce("stdout:");
     let mut scrape = String::new();
     text::encode(&mut scrape, &registry).unwrap();
     scrape

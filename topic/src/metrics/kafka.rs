@@ -69,6 +69,15 @@ impl KafkaMetrics {
         self.failed_records.get()
     }
 
+    /// Shows every metric with a label, at 0 before anything has happened: for the reference.
+    pub fn announce(&self) {
+        let _ = self.lag_records(0);
+        let client = OfClient { client: "consumer" };
+        let _ = self.round_trip_seconds.get_or_create(&client);
+        let code = String::new();
+        let _ = self.errors.get_or_create(&WithCode { code });
+    }
+
     pub(super) fn register(self, registry: &mut Registry) {
         let mut add =
             |name: &str, help: &str, counter: Counter| registry.register(name, help, counter);
