@@ -91,7 +91,7 @@ fn main() {
         let topic = flow_topic::create(&url, options).unwrap();
         let records = total_bytes / record_bytes;
         measured(&format!("write {name}"), flows, || {
-            write(&*topic, record_bytes, records, &noise)
+            write(&*topic, record_bytes, records, &noise);
         });
         measured(&format!("read {name}"), flows, || {
             assert_eq!(read(&*topic, records), records * record_bytes);

@@ -23,6 +23,9 @@ use crate::{Options, Timestamps, TopicError};
 /// How long the brokers may take.
 const ANSWER: Duration = Duration::from_secs(10);
 
+/// How long they may take to tell settings, which a topic can do without.
+const SETTINGS: Duration = Duration::from_secs(5);
+
 /// A client for making and describing.
 pub(super) struct Admin {
     client: AdminClient<Voice>,
@@ -93,7 +96,7 @@ impl Admin {
     /// The topic's settings, by name.
     pub(super) fn settings(&self) -> Result<BTreeMap<String, String>, TopicError> {
         let name = ResourceSpecifier::Topic(&self.settings.address.topic);
-        let limits = AdminOptions::new().request_timeout(Some(ANSWER));
+        let limits = AdminOptions::new().request_timeout(Some(SETTINGS));
         let asked: KafkaResult<_> = block_on(self.client.describe_configs([&name], &limits));
         let described = asked.map_err(|e| self.error("ask for its settings", &e))?;
         let resource = match described.into_iter().next() {

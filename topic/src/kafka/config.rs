@@ -65,7 +65,7 @@ impl Settings {
     /// A record not acknowledged within `message.timeout.ms` (librdkafka's 5 minutes, unless the URL says
     /// otherwise) is given up, and `flush` says so: a writer must come to its end without a broker, too.
     pub(super) fn producer(&self, limit_bytes: usize) -> ClientConfig {
-        let limit = limit_bytes.to_string();
+        let limit = limit_bytes.clamp(1_000, 1_000_000_000).to_string(); // what librdkafka takes
         let defaults = [
             ("compression.codec", "lz4"),
             ("queue.buffering.max.kbytes", QUEUED_KBYTES),
@@ -93,10 +93,10 @@ mod tests {
         let settings = Settings {
             address: Arc::new(Address::parse(url).unwrap()),
         };
-        let producer = settings.producer(77);
+        let producer = settings.producer(77_777);
         assert_eq!(producer.get("compression.codec"), Some("zstd"));
         assert_eq!(producer.get("acks"), Some("all"));
-        assert_eq!(producer.get("message.max.bytes"), Some("77"));
+        assert_eq!(producer.get("message.max.bytes"), Some("77777"));
         assert_eq!(settings.consumer().get("group.id"), Some("mine"));
         assert_eq!(settings.consumer().get("bootstrap.servers"), Some("h"));
         for config in [producer, settings.consumer(), settings.admin()] {
