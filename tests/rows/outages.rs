@@ -100,6 +100,15 @@ impl Drop for Live {
     }
 }
 
+/// Ends the writing, also when the test fails.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 /// Number of slots with rows.
 fn complete(store: &Store) -> u64 {
     let sql = "select count(*) from slots where rollup = 'rollup_5m' and state in ('complete', 'retired')";
@@ -141,6 +150,18 @@ fn each_server_away_for_a_minute_while_flows_run() {
     let mut job = world.job("outages");
     job.stores.push(servers.postgres(""));
     job.stores.push(servers.clickhouse(""));
+    for store in &job.stores {
+        let apply = ["schema", "apply", "--sink", &store.url()];
+        let out = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"))
+            .args(apply)
+            .output()
+            .expect("it runs");
+        assert!(
+            out.status.success(),
+            "{}",
+            String::from_utf8_lossy(&out.stderr)
+        );
+    }
     let (stores, stop) = (job.stores.clone(), AtomicBool::new(false));
     let child = world
         .run(&job, "2", &[])
@@ -150,6 +171,7 @@ fn each_server_away_for_a_minute_while_flows_run() {
     let live = Live(child);
     let written = thread::scope(|scope| {
         let writing = scope.spawn(|| flow(&world, &stop));
+        let ending = Stop(&stop);
         let begun = Instant::now();
         while complete(&stores[0]) == 0 {
             assert!(begun.elapsed() < BACK, "no slot completes");
@@ -162,7 +184,7 @@ fn each_server_away_for_a_minute_while_flows_run() {
         ] {
             outage(&own, (name, verb), (&stores, at), &live);
         }
-        stop.store(true, Ordering::Release);
+        drop(ending);
         writing.join().expect("it has written all")
     });
     let id = live.0.id().to_string();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::oracle::{Key, Slot, Sums};
 
@@ -120,7 +120,8 @@ fn key_part(text: &str) -> u32 {
 }
 
 fn sqlite(path: &std::path::Path, sql: &str) -> Vec<Vec<String>> {
-    let database = Connection::open(path).expect("a database");
+    let looking = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, looking).expect("a database");
     let mut statement = database.prepare(sql).expect("sql");
     let columns = statement.column_count();
     let mut found = statement.query([]).expect("rows");
