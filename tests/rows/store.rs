@@ -61,21 +61,40 @@ impl Store {
         Content { slots, rows }
     }
 
+    /// What the raw flows that count sum up to, by the base rollup's key.
+    pub(crate) fn raw_sums(&self) -> BTreeMap<Key, Sums> {
+        let (table, unknown) = match self {
+            Store::Postgres(_) => ("flows", "unknown_rate::int"),
+            _ => ("raw_flows", "unknown_rate"),
+        };
+        let slot = self.seconds("slot");
+        let sql = format!(
+            "select {slot}, src_as, dst_as, etype, sum(bytes), sum(packets), count(*), sum(bytes * sampling_rate), \
+             sum(packets * sampling_rate), sum({unknown}) from {table} where counted group by slot, src_as, dst_as, \
+             etype"
+        );
+        self.sums(0, &sql)
+    }
+
     fn rows(&self, rollup: u16, table: &str, key: [&str; 3]) -> BTreeMap<Key, Sums> {
         let sql = format!(
             "select {}, {}, bytes, packets, flows, scaled_bytes, scaled_packets, unknown_rate_flows from {table}",
             self.seconds("slot"),
             key.join(", ")
         );
+        self.sums(rollup, &sql)
+    }
+
+    fn sums(&self, rollup: u16, sql: &str) -> BTreeMap<Key, Sums> {
         let mut all = BTreeMap::new();
-        for row in self.query(&sql) {
+        for row in self.query(sql) {
             let key = [&row[1], &row[2], &row[3]].map(|text| key_part(text));
             let number = |at: usize| row[at].parse::<u64>().expect("a number");
             let sums = [4, 5, 6, 7, 8, 9].map(number);
             let doubled = all.insert((rollup, number(0), key), sums);
             assert!(
                 doubled.is_none(),
-                "{table}: two rows of {key:?} in {}",
+                "two rows of {key:?} in {}: {sql}",
                 row[0]
             );
         }
