@@ -4,13 +4,21 @@
 // Clippy takes only the functions marked as tests for tests, not their helpers.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
-use std::path::Path;
+use std::time::Duration;
 
 use flow_proto::{Coordinate, EnrichedFlow, Flow, Framing, PACK_HEADER, Verdict, messages};
 use flow_sinks::{
     Applied, RawBlock, RawCursors, RawRows, RawSink, SinkError, SinkErrorKind, Source,
 };
-use flow_topic::{Options, Topic};
+use flow_topic::Options;
+
+/// How long a record that is there may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Options of a sink, and how its records are read: a bare message may look like a chain.
+const PACKED: (&str, Framing) = ("", Framing::Auto);
+const DELIMITED: (&str, Framing) = ("?framing=delimited", Framing::Delimited);
+const BARE: (&str, Framing) = ("?framing=bare", Framing::Bare);
 
 const SOURCE: Source<'static> = Source {
     url: "dir:///the/source",
@@ -94,19 +102,27 @@ fn block<'a>(rows: &'a Flows, from: Option<u64>, to: u64) -> RawBlock<'a> {
     }
 }
 
-fn open(folder: &Path, query: &str) -> Result<Box<dyn RawSink>, SinkError> {
-    let url = format!("dir://{}/enriched{query}", folder.display());
+fn open(place: &str, query: &str) -> Result<Box<dyn RawSink>, SinkError> {
+    let url = format!("{place}{query}");
     flow_sinks::open_beside(&url, &SOURCE).map(|store| store.raw.unwrap())
 }
 
+/// An embedded topic in a folder.
+fn embedded(folder: &tempfile::TempDir) -> String {
+    format!("dir://{}/enriched", folder.path().display())
+}
+
 /// The flows of a partition and, by record, the source header and whether a cursor stands there.
-fn read(folder: &Path, partition: u32) -> (Vec<Flow>, Vec<(String, bool)>) {
-    let topic = topic(folder);
+fn read(place: &str, framing: Framing, partition: u32) -> (Vec<Flow>, Vec<(String, bool)>) {
+    let topic = flow_topic::url::open(place, None).unwrap();
+    let end = topic.bounds(partition).unwrap().end;
     let mut reader = topic.reader(partition, 0).unwrap();
     let (mut flows, mut records) = (Vec::new(), Vec::new());
-    while let Some(record) = reader.peek().unwrap() {
+    while reader.position() < end {
+        assert!(reader.wait(PATIENCE).unwrap());
+        let record = reader.peek().unwrap().unwrap();
         let ours = record.headers.get(PACK_HEADER.0) == Some(PACK_HEADER.1);
-        for message in messages(record.payload, ours, Framing::Auto).unwrap() {
+        for message in messages(record.payload, ours, framing).unwrap() {
             flows.push(Flow::decode(message).unwrap());
         }
         let source = record.headers.get("flow-pipeline-source");
@@ -117,57 +133,72 @@ fn read(folder: &Path, partition: u32) -> (Vec<Flow>, Vec<(String, bool)>) {
     (flows, records)
 }
 
-fn topic(folder: &Path) -> std::sync::Arc<dyn Topic> {
-    let url = format!("dir://{}/enriched", folder.display());
-    flow_topic::url::open(&url, None).unwrap()
+#[test]
+fn flows_keep_their_partition_and_order_and_cursors_come_back() {
+    for (query, framing) in [PACKED, DELIMITED, BARE] {
+        let folder = tempfile::tempdir().unwrap();
+        in_order(&embedded(&folder), query, framing);
+    }
 }
 
 #[test]
-fn flows_keep_their_partition_and_order_and_cursors_come_back() {
-    for (query, per_record) in [("", 0), ("?framing=delimited", 1), ("?framing=bare", 1)] {
-        let folder = tempfile::tempdir().unwrap();
-        let mut sink = open(folder.path(), query).unwrap();
-        assert_eq!(sink.cursors().unwrap(), RawCursors::default());
-        let (first, second, other) = (flows(0, 5..900), flows(0, 900..1000), flows(2, 0..1));
-        for (rows, from, to) in [(&first, None, 3), (&second, Some(3), 4), (&other, None, 9)] {
-            let done = sink.apply(&block(rows, from, to)).unwrap();
-            let rows = rows.all().count() as u64;
-            assert_eq!(done, Applied::Done { rows });
-        }
-        let (found, records) = read(folder.path(), 0);
-        let expected: Vec<_> = first.all().chain(second.all()).collect();
-        assert_eq!(found.len(), expected.len());
-        for (found, expected) in found.iter().zip(&expected) {
-            assert_eq!(
-                (found.bytes, found.packets),
-                (expected.flow.bytes, expected.flow.packets)
-            );
-            assert_eq!(
-                (found.src_as, found.time_received_ns),
-                (64_496, expected.received_ns)
-            );
-        }
-        if per_record > 0 {
-            assert_eq!(records.len(), expected.len());
-        }
-        assert_eq!(records.iter().filter(|(_, cursor)| *cursor).count(), 2);
-        assert!(records[0].0.starts_with("0/5.0-"), "{}", records[0].0);
-        assert!(records.last().unwrap().0.ends_with("-999.2") && records.last().unwrap().1);
-        // Another process reads the cursors from the topic's tails.
-        drop(sink);
-        let cursors = open(folder.path(), query).unwrap().cursors().unwrap();
-        assert_eq!(cursors.job.as_deref(), Some("job/a"));
+fn the_same_in_kafka() {
+    let Ok(server) = std::env::var("FLOW_PIPELINE_TEST_KAFKA") else {
+        eprintln!("SKIPPED: FLOW_PIPELINE_TEST_KAFKA names no server");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let unique = folder.path().file_name().unwrap().to_string_lossy();
+    for (query, framing) in [PACKED, BARE] {
+        let name = format!("enriched{unique}{}", query.len());
+        in_order(&format!("kafka://{server}/{name}"), query, framing);
+    }
+}
+
+/// Blocks of two partitions, then another process.
+fn in_order(place: &str, query: &str, framing: Framing) {
+    let mut sink = open(place, query).unwrap();
+    assert_eq!(sink.cursors().unwrap(), RawCursors::default());
+    let (first, second, other) = (flows(0, 5..900), flows(0, 900..1000), flows(2, 0..1));
+    for (rows, from, to) in [(&first, None, 3), (&second, Some(3), 4), (&other, None, 9)] {
+        let done = sink.apply(&block(rows, from, to)).unwrap();
+        let rows = rows.all().count() as u64;
+        assert_eq!(done, Applied::Done { rows });
+    }
+    let (found, records) = read(place, framing, 0);
+    let expected: Vec<_> = first.all().chain(second.all()).collect();
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
         assert_eq!(
-            cursors.by_partition.into_iter().collect::<Vec<_>>(),
-            [(0, 4), (2, 9)]
+            (found.bytes, found.packets),
+            (expected.flow.bytes, expected.flow.packets)
+        );
+        assert_eq!(
+            (found.src_as, found.time_received_ns),
+            (64_496, expected.received_ns)
         );
     }
+    if !query.is_empty() {
+        assert_eq!(records.len(), expected.len());
+    }
+    assert_eq!(records.iter().filter(|(_, cursor)| *cursor).count(), 2);
+    assert!(records[0].0.starts_with("0/5.0-"), "{}", records[0].0);
+    assert!(records.last().unwrap().0.ends_with("-999.2") && records.last().unwrap().1);
+    // Another process reads the cursors from the topic's tails.
+    drop(sink);
+    let cursors = open(place, query).unwrap().cursors().unwrap();
+    assert_eq!(cursors.job.as_deref(), Some("job/a"));
+    assert_eq!(
+        cursors.by_partition.into_iter().collect::<Vec<_>>(),
+        [(0, 4), (2, 9)]
+    );
 }
 
 #[test]
 fn a_block_that_was_cut_off_comes_again_from_the_cursor_before_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut sink = open(folder.path(), "?framing=bare").unwrap();
+    let place = embedded(&folder);
+    let mut sink = open(&place, "?framing=bare").unwrap();
     sink.cursors().unwrap();
     sink.apply(&block(&flows(1, 0..4), None, 1)).unwrap();
     let cut = Flows {
@@ -183,7 +214,7 @@ fn a_block_that_was_cut_off_comes_again_from_the_cursor_before_it() {
         Applied::CursorMoved
     );
     sink.apply(&block(&whole, Some(1), 2)).unwrap();
-    let (found, records) = read(folder.path(), 1);
+    let (found, records) = read(&place, Framing::Bare, 1);
     assert!(found.len() >= 400 * 3, "at least once");
     let mut sources: Vec<_> = records.into_iter().map(|(source, _)| source).collect();
     sources.sort_unstable();
@@ -195,11 +226,12 @@ fn a_block_that_was_cut_off_comes_again_from_the_cursor_before_it() {
 #[test]
 fn a_block_without_flows_moves_the_cursor() {
     let folder = tempfile::tempdir().unwrap();
-    let mut sink = open(folder.path(), "").unwrap();
+    let place = embedded(&folder);
+    let mut sink = open(&place, "").unwrap();
     sink.cursors().unwrap();
     sink.apply(&block(&flows(0, 7..7), None, 70)).unwrap();
     assert_eq!(sink.cursors().unwrap().by_partition[&0], 70);
-    assert!(read(folder.path(), 0).0.is_empty());
+    assert!(read(&place, Framing::Auto, 0).0.is_empty());
 }
 
 #[test]

@@ -396,6 +396,34 @@ fn a_store_that_begins_late_says_so_and_begins_there() {
 }
 
 #[test]
+fn raw_flows_that_were_off_for_a_while_go_on_behind_the_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path(), 1, Break::Nothing);
+    let mut ends = [20, 40, 60, 80, 100].into_iter();
+    let mut checkpoint = |run: &mut Run| {
+        let end = ends.next().unwrap();
+        run.job.checkpoint_of(|cut, starts| {
+            starts.insert(0, START);
+            cut.insert(0, position(end));
+        });
+    };
+    checkpoint(&mut run);
+    while run.step().unwrap() != Some(Step::CaughtUp) {}
+    // Without the store, nobody holds back checkpoints 1 and 2.
+    run.job.acks.acknowledge_raw(0, u64::MAX);
+    (0..3).for_each(|_| checkpoint(&mut run));
+    assert_eq!(run.job.state.numbers().unwrap(), [3, 4]);
+    run.live = run.follower(Arc::clone(&run.job.published));
+    while run.step().unwrap() != Some(Step::CaughtUp) {}
+    let offsets: BTreeSet<u64> = read(&run.path).into_iter().map(|(_, at, _)| at).collect();
+    let held = (START..20)
+        .chain(60..80)
+        .filter(|offset| offset % 3 > 0)
+        .collect();
+    assert_eq!(offsets, held);
+}
+
+#[test]
 fn a_store_of_another_job_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Run::new(folder.path(), 1, Break::Nothing);

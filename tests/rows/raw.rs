@@ -112,7 +112,7 @@ fn raw_flows_sum_up_to_the_rows() {
     assert!(status.success(), "{status}");
     let raw = read(&path);
     compare(&raw, &world.expected(&job));
-    assert!(raw.counted.too_late > 0 && raw.counted.implausible > 0);
+    assert!(raw.counted.implausible > 0, "refused ones are there, too");
 }
 
 #[test]
