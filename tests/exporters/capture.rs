@@ -39,7 +39,7 @@ pub(crate) fn capture(seed: u64) -> (Vec<u8>, u32) {
 /// An Ethernet frame of a flow with so many bytes of payload.
 fn frame(flow: u32, payload: u32) -> Vec<u8> {
     let [_, _, high, low] = flow.to_be_bytes();
-    let (source_port, tcp) = (1_024 + flow, flow % 2 == 0);
+    let (source_port, tcp) = (1_024 + flow, flow.is_multiple_of(2));
     let mut segment = Vec::new();
     let port = |number: u32| u16::try_from(number).expect("a port").to_be_bytes();
     segment.extend(port(source_port));

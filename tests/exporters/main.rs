@@ -3,6 +3,12 @@
 //! Law: flow by flow (addresses, ports, protocol), packets and bytes in PostgreSQL equal what nfdump's collectors make of
 //! the very same datagrams, and the slots' counts equal their number of flows.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test tells what it compared and what it skipped"
+)]
+
 mod capture;
 mod program;
 mod tee;

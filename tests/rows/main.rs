@@ -4,6 +4,12 @@
 //! The oracle shares no code with the program (prost, `BTreeMap`, a scan over the tables). Covered: 5 M mock flows with
 //! late, early, implausible and poisoned ones on 1, 2 and 4 workers; every real capture; kill -9 on the way.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test tells what it compared and what it skipped"
+)]
+
 mod every_store;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
