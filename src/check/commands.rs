@@ -24,6 +24,7 @@ pub(super) fn findings(command: &[OsString], config: Option<&Path>, connect: boo
     arguments.extend_from_slice(command);
     let mut found = Findings::default();
     match settings::parse::<Cli>(arguments, std::env::vars_os()) {
+        Err(failure) if failure.exit() == Exit::Success => {} // --help was printed
         Err(failure) => found.wrong(failure),
         Ok(line) => match line.command {
             Command::Run(options) => job(&options, connect, &mut found),

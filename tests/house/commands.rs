@@ -32,6 +32,8 @@ fn a_command_that_does_not_exist_is_found() {
     );
     assert_eq!(unknown(&used), ["conquer", "decode --gently"]);
     assert!(unknown(&[("decode".into(), vec!["--help".into()])]).is_empty());
+    let inner = commands("```\nflow-pipeline topic tail URL --until-end --json\n```\n");
+    assert_eq!(unknown(&inner), ["topic tail --json"]);
 }
 
 /// Commands shown in fenced blocks, each with its long flags.
@@ -61,10 +63,17 @@ fn commands(text: &str) -> Vec<(String, Vec<String>)> {
         let Some(command) = words.next() else {
             continue;
         };
+        // `topic tail` is a command inside a command.
+        let mut words = words.peekable();
+        let is_name = |w: &&str| w.chars().all(|c| c.is_ascii_lowercase());
+        let command = match words.next_if(is_name) {
+            Some(inner) => format!("{command} {inner}"),
+            None => command.to_owned(),
+        };
         let flags = words
             .filter(|w| w.starts_with("--"))
             .map(|w| w.split('=').next().unwrap_or(w).to_owned());
-        found.push((command.to_owned(), flags.collect()));
+        found.push((command, flags.collect()));
     }
     found
 }
@@ -91,15 +100,19 @@ fn unknown(used: &[(String, Vec<String>)]) -> Vec<String> {
     found
 }
 
-/// The `--help` of a subcommand, if the binary has it.
+/// The `--help` of a command and of the one inside it, if the binary has them.
 fn help(command: &str) -> Option<String> {
-    let mut run = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
-    let output = run
-        .args([command, "--help"])
-        .output()
-        .expect("the binary starts");
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+    let words: Vec<&str> = command.split(' ').collect();
+    (1..=words.len())
+        .map(|n| {
+            let mut run = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
+            let output = run
+                .args(&words[..n])
+                .arg("--help")
+                .output()
+                .expect("the binary starts");
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            output.status.success().then_some(text)
+        })
+        .collect()
 }
