@@ -12,9 +12,8 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use flow_proto::{Addr, Coordinate, EnrichedFlow, Flow};
-use flow_sinks::{RawBlock, RawRows, SinkError, Store};
-use load::{Given, SLOT, pairs, time};
+use flow_sinks::{RawBlock, Store};
+use load::{Flows, Given, SLOT, flow, pairs, time};
 
 const ROWS: u32 = 500_000;
 const FLOWS: u32 = 400_000;
@@ -60,51 +59,6 @@ impl Server {
 
     fn empty(&self, table: &str) {
         self.curl(&format!("TRUNCATE TABLE {{db}}.{table}"), None, None);
-    }
-}
-
-#[derive(Debug)]
-struct Flows(Vec<EnrichedFlow>);
-
-impl RawRows for Flows {
-    fn for_each(
-        &self,
-        take: &mut dyn FnMut(&EnrichedFlow) -> Result<(), SinkError>,
-    ) -> Result<(), SinkError> {
-        self.0.iter().try_for_each(take)
-    }
-}
-
-fn flow(n: u32) -> EnrichedFlow {
-    let [a, b, c, d] = n.wrapping_mul(2_654_435_761).to_be_bytes();
-    let received_ns = SLOT * 1_000_000_000 + u64::from(n) * 500_000;
-    EnrichedFlow {
-        flow: Flow {
-            time_flow_start_ns: received_ns - u64::from(n % 977) * 1_000_000,
-            time_flow_end_ns: received_ns,
-            sequence_num: n,
-            sampling_rate: 1000,
-            sampler_address: Addr::v4([10, 0, 0, 7]),
-            src_addr: Addr::v4([a, b, c, 9]),
-            dst_addr: Addr::v4([198, 51, d, c]),
-            etype: 0x0800,
-            proto: 6,
-            src_port: 443,
-            dst_port: u32::from(c) << 8 | u32::from(d),
-            bytes: u64::from(n % 1_400) * 7,
-            packets: u64::from(n % 9) + 1,
-            ..Flow::default()
-        },
-        at: Coordinate {
-            partition: 0,
-            offset: u64::from(n / 120),
-            index: n % 120,
-        },
-        received_ns,
-        slot_secs: SLOT,
-        src_as: n % 4_001,
-        dst_as: 64_496 + n % 700,
-        ..EnrichedFlow::default()
     }
 }
 

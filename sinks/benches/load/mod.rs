@@ -8,8 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use flow_proto::{Rollup, RowRecord, Sums};
-use flow_sinks::{Delta, Row, Rows, SinkError};
+use flow_proto::{Addr, Coordinate, EnrichedFlow, Flow, Rollup, RowRecord, Sums};
+use flow_sinks::{Delta, RawRows, Row, Rows, SinkError};
 
 /// 2023-11-14 22:15:00 UTC.
 pub(crate) const SLOT: u64 = 1_700_000_100;
@@ -72,6 +72,53 @@ impl Rows for Given {
                 revision: self.revision,
             })
         })
+    }
+}
+
+/// Raw flows.
+#[derive(Debug)]
+pub(crate) struct Flows(pub(crate) Vec<EnrichedFlow>);
+
+impl RawRows for Flows {
+    fn for_each(
+        &self,
+        take: &mut dyn FnMut(&EnrichedFlow) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        self.0.iter().try_for_each(take)
+    }
+}
+
+/// One flow, different for each number.
+pub(crate) fn flow(n: u32) -> EnrichedFlow {
+    let [a, b, c, d] = n.wrapping_mul(2_654_435_761).to_be_bytes();
+    let received_ns = SLOT * 1_000_000_000 + u64::from(n) * 500_000;
+    EnrichedFlow {
+        flow: Flow {
+            time_flow_start_ns: received_ns - u64::from(n % 977) * 1_000_000,
+            time_flow_end_ns: received_ns,
+            sequence_num: n,
+            sampling_rate: 1000,
+            sampler_address: Addr::v4([10, 0, 0, 7]),
+            src_addr: Addr::v4([a, b, c, 9]),
+            dst_addr: Addr::v4([198, 51, d, c]),
+            etype: 0x0800,
+            proto: 6,
+            src_port: 443,
+            dst_port: u32::from(c) << 8 | u32::from(d),
+            bytes: u64::from(n % 1_400) * 7,
+            packets: u64::from(n % 9) + 1,
+            ..Flow::default()
+        },
+        at: Coordinate {
+            partition: 0,
+            offset: u64::from(n / 120),
+            index: n % 120,
+        },
+        received_ns,
+        slot_secs: SLOT,
+        src_as: n % 4_001,
+        dst_as: 64_496 + n % 700,
+        ..EnrichedFlow::default()
     }
 }
 
