@@ -15,7 +15,7 @@ use crate::enrich::Enricher;
 use crate::metrics::Metrics;
 use crate::preaggregate::PreAggregate;
 use crate::tick::{Cut, Tally, Tick};
-use crate::unreadable::Unreadable;
+use crate::unreadable::{Unreadable, Why};
 
 /// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Partition {
             metrics.record(size, self.pack.len(), replaced);
             for (index, why) in bad {
                 let place = (self.id, record.offset, index);
-                self.unreadable.tell(place, &why, metrics);
+                self.unreadable.tell(place, why, metrics);
             }
             metrics.accepted.inc_by(accepted);
             self.position = Position {
@@ -183,7 +183,7 @@ impl Tally {
 }
 
 /// A message, by its place in the record, or the whole record, and why it could not be read.
-pub(crate) type Bad = (Option<usize>, String);
+pub(crate) type Bad = (Option<usize>, Why);
 
 /// Splits a record into flows. Returns the messages, or whole packs, that could not be read.
 pub(crate) fn read_pack(
@@ -196,12 +196,12 @@ pub(crate) fn read_pack(
     let (name, value) = PACK_HEADER;
     let ours = record.headers.get(name) == Some(value);
     match messages(record.payload, ours, config.rows.framing) {
-        Err(error) => bad.push((None, error.to_string())),
+        Err(error) => bad.push((None, error.into())),
         Ok(all) => {
             for (index, message) in all.enumerate() {
                 match FlowCore::decode(message) {
                     Ok(flow) => pack.push(flow),
-                    Err(error) => bad.push((Some(index), error.to_string())),
+                    Err(error) => bad.push((Some(index), error.into())),
                 }
             }
         }

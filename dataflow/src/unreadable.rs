@@ -3,9 +3,18 @@
 //! Law 9: a bad message is counted, kept out and explained, and never takes its neighbours down. Law 8: log lines are
 //! bounded: of n unreadable messages of a partition, those numbered by a power of two are told.
 
-use std::fmt::Display;
+use flow_proto::{DecodeError, FramingError};
 
 use crate::metrics::Metrics;
+
+/// Why something could not be read. Worded only when it is told.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum Why {
+    #[error(transparent)]
+    Framing(#[from] FramingError),
+    #[error(transparent)]
+    Message(#[from] DecodeError),
+}
 
 /// The unreadable messages of one partition.
 #[derive(Debug, Default)]
@@ -18,7 +27,7 @@ impl Unreadable {
     pub(crate) fn tell(
         &mut self,
         (partition, offset, index): (u32, u64, Option<usize>),
-        why: &dyn Display,
+        why: Why,
         metrics: &Metrics,
     ) {
         self.seen += 1;
