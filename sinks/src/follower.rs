@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow_state::{Acks, Checkpoint, Published, StateDir};
+use prometheus_client::metrics::counter::Counter;
 
-use crate::metrics::{Metrics, SinkMetrics, gauge};
+use crate::following::{self, Behind, Following};
+use crate::metrics::{Metrics, SinkMetrics};
 use crate::segment_rows::SegmentRows;
 use crate::{Applied, Cursors, Delta, Sink, SinkError, slot_rows};
-
-/// With nothing to do, how long a follower sleeps before it looks again by itself.
-pub(crate) const IDLE: Duration = Duration::from_secs(3600);
 
 /// Between tries: doubles from `first` to `most`.
 #[derive(Clone, Copy, Debug)]
@@ -91,8 +90,7 @@ pub struct Follower {
     cursors: Option<Cursors>,
     /// The store was within `base` when first read.
     admitted: bool,
-    /// Since when there is a checkpoint that the store lacks, seconds since 1970.
-    behind_since: Option<u64>,
+    behind: Behind,
 }
 
 impl fmt::Debug for Follower {
@@ -124,7 +122,7 @@ impl Follower {
             metrics,
             cursors: None,
             admitted: false,
-            behind_since: None,
+            behind: Behind::default(),
         }
     }
 
@@ -156,28 +154,9 @@ impl Follower {
     ///
     /// # Errors
     /// What trying again does not help against: the job must end. After `Published::abandon` the last `Retry`.
-    pub fn run(mut self) -> Result<(), SinkError> {
-        let mut backoff = self.config.backoff.first;
-        loop {
-            match self.step() {
-                Ok(Step::CaughtUp) => {
-                    let next = self.published.wait_beyond(self.lowest(), IDLE);
-                    if next.is_none() && self.published.is_closed() {
-                        return Ok(());
-                    }
-                }
-                Ok(Step::Applied(_) | Step::Again) => backoff = self.config.backoff.first,
-                Err(error) if error.is_retry() => {
-                    tracing::warn!(%error, retry_in_millis = backoff.as_millis(), "sink failed");
-                    self.metrics.retries.inc();
-                    if self.published.wait_abandoned(backoff) {
-                        return Err(error);
-                    }
-                    backoff = (backoff * 2).min(self.config.backoff.most);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    pub fn run(self) -> Result<(), SinkError> {
+        let (published, backoff) = (Arc::clone(&self.published), self.config.backoff);
+        following::follow(self, &published, backoff)
     }
 
     /// One step: read the cursors, or bring the shards that are furthest behind to the newest checkpoint.
@@ -247,20 +226,15 @@ impl Follower {
 
     /// Sets the gauges, also while the store is down.
     fn observe(&mut self, newest: Option<&Checkpoint>) {
-        let acknowledged = self.acks.of(self.number);
-        let lag = newest.map_or(0, |newest| newest.number.saturating_sub(acknowledged));
-        let now = (self.config.now_secs)();
-        let since = if lag == 0 {
-            None
-        } else {
-            Some(self.behind_since.unwrap_or(now))
-        };
-        self.behind_since = since;
-        self.metrics.cursor.set(gauge(acknowledged));
-        self.metrics.lag.set(gauge(lag));
-        self.metrics
-            .age
-            .set(gauge(since.map_or(0, |since| now.saturating_sub(since))));
+        let stands = (
+            self.acks.of(self.number),
+            newest.map(|newest| newest.number),
+        );
+        let SinkMetrics {
+            cursor, lag, age, ..
+        } = &self.metrics;
+        let now_secs = (self.config.now_secs)();
+        self.behind.show(stands, now_secs, [cursor, lag, age]);
     }
 
     fn apply(
@@ -304,7 +278,6 @@ impl Follower {
         }
     }
 
-    /// Reads the cursors and compares them with what this job can have written.
     /// A store that begins on an old state: what it will never hold is said once.
     fn tell_what_is_out_of_reach(&self, newest: &Checkpoint) {
         let window_secs = self.config.window_secs;
@@ -319,22 +292,30 @@ impl Follower {
         }
     }
 
+    /// Reads the cursors and compares them with what this job can have written.
     fn read_cursors(&mut self) -> Result<(), SinkError> {
         let cursors = self.sink.cursors()?;
-        let name = self.sink.name();
-        let newest = self
-            .published
-            .newest()
-            .map_or(0, |checkpoint| checkpoint.number);
-        let bound = if self.admitted {
-            newest.max(self.config.base)
-        } else {
-            self.config.base
-        };
-        cursors.belong_to(name, &self.config.job, bound)?;
+        let bound = following::bound(&self.published, &self.config, self.admitted);
+        cursors.belong_to(self.sink.name(), &self.config.job, bound)?;
         self.admitted = true;
         self.cursors = Some(cursors);
         self.acknowledge();
         Ok(())
+    }
+}
+
+impl Following for Follower {
+    const FAILED: &'static str = "sink failed";
+
+    fn step(&mut self) -> Result<Step, SinkError> {
+        Follower::step(self)
+    }
+
+    fn reached(&self) -> u64 {
+        self.lowest()
+    }
+
+    fn retries(&self) -> &Counter {
+        &self.metrics.retries
     }
 }

@@ -14,6 +14,7 @@ pub mod columns;
 mod delta;
 mod error;
 mod follower;
+mod following;
 pub mod kafka;
 mod metrics;
 pub mod options;

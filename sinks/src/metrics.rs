@@ -232,8 +232,3 @@ impl RawFamilies {
         );
     }
 }
-
-/// A number as a gauge holds it.
-pub(crate) fn gauge(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}

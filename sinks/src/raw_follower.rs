@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flow_state::{Acks, Checkpoint, Published, StateDir, StateError};
+use prometheus_client::metrics::counter::Counter;
 
-use crate::follower::IDLE;
-use crate::metrics::{Metrics, RawMetrics, gauge};
+use crate::following::{self, Behind, Following};
+use crate::metrics::{Metrics, RawMetrics};
 use crate::raw_places::{self, Place, Placed, Places};
 use crate::raw_topic::SpanRows;
 use crate::{
@@ -46,8 +47,7 @@ pub struct RawFollower {
     seen: u64,
     /// The store was within `base` when first read.
     admitted: bool,
-    /// Since when there is a checkpoint that the store lacks, seconds since 1970.
-    behind_since: Option<u64>,
+    behind: Behind,
 }
 
 impl fmt::Debug for RawFollower {
@@ -85,7 +85,7 @@ impl RawFollower {
             current: None,
             seen: 0,
             admitted: false,
-            behind_since: None,
+            behind: Behind::default(),
         }
     }
 
@@ -116,38 +116,9 @@ impl RawFollower {
     ///
     /// # Errors
     /// What trying again does not help against: the job must end. After `Published::abandon` the last `Retry`.
-    pub fn run(mut self) -> Result<(), SinkError> {
-        let mut backoff = self.config.backoff.first;
-        loop {
-            match self.step() {
-                Ok(Step::CaughtUp) => {
-                    let next = self.published.wait_beyond(self.seen, IDLE);
-                    if next.is_none() && self.published.is_closed() {
-                        return Ok(());
-                    }
-                }
-                Ok(Step::Applied(_) | Step::Again) => {
-                    backoff = self.config.backoff.first;
-                    // Far behind, it would not hear that its time is over.
-                    if self.published.wait_abandoned(Duration::ZERO) {
-                        return Err(SinkError::retry(format!(
-                            "sink {}: stopped at checkpoint {} of its raw flows; the next start goes on from there",
-                            self.sink.name(),
-                            self.through()
-                        )));
-                    }
-                }
-                Err(error) if error.is_retry() => {
-                    tracing::warn!(%error, retry_in_millis = backoff.as_millis(), "raw sink failed");
-                    self.metrics.retries.inc();
-                    if self.published.wait_abandoned(backoff) {
-                        return Err(error);
-                    }
-                    backoff = (backoff * 2).min(self.config.backoff.most);
-                }
-                Err(error) => return Err(error),
-            }
-        }
+    pub fn run(self) -> Result<(), SinkError> {
+        let (published, backoff) = (Arc::clone(&self.published), self.config.backoff);
+        following::follow(self, &published, backoff)
     }
 
     /// One step: read the cursors, or write one block.
@@ -384,32 +355,51 @@ impl RawFollower {
 
     /// Sets the gauges, also while the store is down.
     fn observe(&mut self, newest: Option<&Checkpoint>) {
-        let through = self.through();
-        let lag = newest.map_or(0, |newest| newest.number.saturating_sub(through));
-        let now = (self.config.now_secs)();
-        self.behind_since = (lag > 0).then(|| self.behind_since.unwrap_or(now));
-        let age = self
-            .behind_since
-            .map_or(0, |since| now.saturating_sub(since));
-        self.metrics.cursor.set(gauge(through));
-        self.metrics.lag.set(gauge(lag));
-        self.metrics.age.set(gauge(age));
+        let stands = (self.through(), newest.map(|newest| newest.number));
+        let RawMetrics {
+            cursor, lag, age, ..
+        } = &self.metrics;
+        let now_secs = (self.config.now_secs)();
+        self.behind.show(stands, now_secs, [cursor, lag, age]);
     }
 
     /// Reads the cursors and compares them with what this job can have written.
     fn read_cursors(&mut self) -> Result<(), SinkError> {
         let cursors = self.sink.cursors()?;
-        let newest = self.published.newest().map_or(0, |newest| newest.number);
-        let bound = if self.admitted {
-            newest.max(self.config.base)
-        } else {
-            self.config.base
-        };
+        let bound = following::bound(&self.published, &self.config, self.admitted);
         cursors.belong_to(self.sink.name(), &self.config.job, bound)?;
         self.admitted = true;
         self.cursors = cursors;
         self.places = Some(BTreeMap::new());
         Ok(())
+    }
+}
+
+impl Following for RawFollower {
+    const FAILED: &'static str = "raw sink failed";
+
+    fn step(&mut self) -> Result<Step, SinkError> {
+        RawFollower::step(self)
+    }
+
+    fn reached(&self) -> u64 {
+        self.seen
+    }
+
+    /// Far behind, it would not hear that its time is over.
+    fn go_on(&self) -> Result<(), SinkError> {
+        if !self.published.wait_abandoned(Duration::ZERO) {
+            return Ok(());
+        }
+        Err(SinkError::retry(format!(
+            "sink {}: stopped at checkpoint {} of its raw flows; the next start goes on from there",
+            self.sink.name(),
+            self.through()
+        )))
+    }
+
+    fn retries(&self) -> &Counter {
+        &self.metrics.retries
     }
 }
 

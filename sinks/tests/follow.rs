@@ -12,71 +12,15 @@ use std::sync::Arc;
 
 use flow_sinks::options::StoreOptions;
 use flow_sinks::sqlite::Sqlite;
-use flow_sinks::{Applied, Cursors, Delta, Follower, Sink, SinkError, Step};
+use flow_sinks::{Follower, Step};
 use flow_state::{Acks, Published};
 use support::Chance;
+use support::chaos::{Break, Chaos};
 use support::job::Job;
 use support::reader::{self, Watch};
 
 const SINKS: usize = 2;
 const STEPS: u64 = 220;
-
-/// How a store is broken on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Break {
-    Nothing,
-    /// Takes the stored cursor for the one it started from.
-    CursorNotCompared,
-    /// Takes "somebody else was here" for "written".
-    MovedTakenForDone,
-    /// Says "written" when the outcome is unknown.
-    UnknownTakenForDone,
-}
-
-/// A store whose answers get lost now and then, before or after the transaction; and whose breakage is `how`.
-struct Chaos {
-    inner: Sqlite,
-    chance: Chance,
-    how: Break,
-}
-
-impl Sink for Chaos {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn cursors(&mut self) -> Result<Cursors, SinkError> {
-        if self.chance.one_in(10) {
-            return Err(SinkError::retry("down"));
-        }
-        self.inner.cursors()
-    }
-
-    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
-        if self.chance.one_in(10) {
-            let done = self.how == Break::UnknownTakenForDone;
-            return if done {
-                Ok(Applied::Done { rows: 0 })
-            } else {
-                Err(SinkError::retry("down"))
-            };
-        }
-        let from = match self.how {
-            Break::CursorNotCompared => self.inner.cursors()?.of(0),
-            _ => delta.from,
-        };
-        let applied = self.inner.apply(&Delta { from, ..*delta })?;
-        if self.chance.one_in(10) {
-            return Err(SinkError::retry("the answer was lost"));
-        }
-        match applied {
-            Applied::CursorMoved if self.how == Break::MovedTakenForDone => {
-                Ok(Applied::Done { rows: 0 })
-            }
-            other => Ok(other),
-        }
-    }
-}
 
 struct Run {
     job: Job,
@@ -114,7 +58,7 @@ impl Run {
 
     /// A new follower of store `n`; with `published`, a zombie that hears nothing new.
     fn follower(&mut self, n: usize, published: Option<Arc<Published>>) -> Follower {
-        let inner = Sqlite::open(&self.paths[n], StoreOptions::default()).unwrap();
+        let inner = Box::new(Sqlite::open(&self.paths[n], StoreOptions::default()).unwrap());
         let chance = Chance(self.chance.below(1 << 30));
         let sink = Box::new(Chaos {
             inner,

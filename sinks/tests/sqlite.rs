@@ -9,63 +9,15 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 
-use flow_proto::{Rollup, RowRecord, Sums};
 use flow_sinks::options::StoreOptions;
 use flow_sinks::sqlite::Sqlite;
-use flow_sinks::{Applied, Delta, Follower, Row, Rows, Sink, SinkError, SinkErrorKind, Step};
+use flow_sinks::{Applied, Delta, Follower, Sink, SinkError, SinkErrorKind, Step};
 use flow_state::Acks;
 use rusqlite::Connection;
 use support::Chance;
+use support::given::{Given, delta, row};
 use support::job::{FIRST_SLOT, Job, WINDOW};
 use support::reader;
-
-/// Rows given by hand, all of one revision.
-#[derive(Debug)]
-struct Given(Vec<RowRecord>, u64);
-
-impl Rows for Given {
-    fn for_each(
-        &self,
-        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
-    ) -> Result<(), SinkError> {
-        self.0.iter().try_for_each(|record| {
-            take(Row {
-                rollup: Rollup::As,
-                record,
-                table_version: 1,
-                revision: self.1,
-            })
-        })
-    }
-}
-
-fn row(slot_secs: u64, src_as: u32, bytes: u64) -> RowRecord {
-    let sums = Sums {
-        bytes,
-        flows: 1,
-        ..Sums::default()
-    };
-    RowRecord {
-        slot_secs,
-        rollup: 0,
-        shard: 0,
-        key: [src_as, 0, 0x0800],
-        sums,
-    }
-}
-
-fn delta<'a>(from: u64, to: u64, rows: &'a Given) -> Delta<'a> {
-    Delta {
-        job: "a",
-        from,
-        to,
-        shards: &[0],
-        rows,
-        slots: &[],
-        retired_through_secs: None,
-        watermark_secs: None,
-    }
-}
 
 fn open(path: &Path) -> Result<Sqlite, SinkError> {
     Sqlite::open(path, StoreOptions::default())
@@ -151,7 +103,7 @@ fn a_delta_is_written_once_and_only_from_where_the_store_stands() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("f.db");
     let mut sink = open(&path).unwrap();
-    let first = Given(vec![row(300, 1, 10), row(300, 2, 20)], 3);
+    let first = Given::new(vec![row(300, 1, 10), row(300, 2, 20)], 3);
     assert_eq!(
         sink.apply(&delta(0, 3, &first)).unwrap(),
         Applied::Done { rows: 2 }
@@ -161,7 +113,7 @@ fn a_delta_is_written_once_and_only_from_where_the_store_stands() {
         Applied::CursorMoved
     );
     assert_eq!(sink.cursors().unwrap().of(0), 3);
-    let later = Given(vec![row(300, 1, 11)], 5);
+    let later = Given::new(vec![row(300, 1, 11)], 5);
     let other = Delta {
         job: "b",
         ..delta(3, 5, &later)
@@ -189,7 +141,7 @@ fn a_number_too_large_names_its_row_and_leaves_the_store_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("f.db");
     let mut sink = open(&path).unwrap();
-    let rows = Given(vec![row(300, 1, 10), row(300, 7, 1 << 63)], 1);
+    let rows = Given::new(vec![row(300, 1, 10), row(300, 7, 1 << 63)], 1);
     let error = sink.apply(&delta(0, 1, &rows)).unwrap_err();
     assert_eq!(error.kind, SinkErrorKind::Fatal);
     assert!(
@@ -215,12 +167,12 @@ fn the_generation_of_a_slot_is_a_floor() {
             "INSERT INTO slots VALUES ('rollup_5m', 600, 'retired', 0, 1, 9, 9, 5, 0, 0, 0, '[]', 9)",
         )
         .unwrap();
-    let rows = Given(vec![row(300, 1, 10), row(600, 1, 10)], 1);
+    let rows = Given::new(vec![row(300, 1, 10), row(600, 1, 10)], 1);
     assert_eq!(
         sink.apply(&delta(0, 1, &rows)).unwrap(),
         Applied::Done { rows: 1 }
     );
-    let rows = Given(vec![row(600, 1, 12)], 1 << 48 | 2);
+    let rows = Given::new(vec![row(600, 1, 12)], 1 << 48 | 2);
     assert_eq!(
         sink.apply(&delta(1, 2, &rows)).unwrap(),
         Applied::Done { rows: 1 }
@@ -242,9 +194,9 @@ fn retention_is_measured_from_the_watermark() {
         },
     )
     .unwrap();
-    let rows = Given(vec![row(8700, 1, 1), row(9000, 2, 2), row(9300, 3, 3)], 1);
+    let rows = Given::new(vec![row(8700, 1, 1), row(9000, 2, 2), row(9300, 3, 3)], 1);
     sink.apply(&delta(0, 1, &rows)).unwrap();
-    let rows = Given(vec![], 2);
+    let rows = Given::new(vec![], 2);
     sink.apply(&Delta {
         watermark_secs: Some(10_000),
         ..delta(1, 2, &rows)
@@ -344,7 +296,7 @@ fn a_file_of_version_1_is_brought_up_when_asked_to() {
     let (old, new) = (folder.path().join("old"), folder.path().join("new"));
     drop(open(&new).unwrap());
     let mut sink = open(&old).unwrap();
-    let rows = Given(vec![row(300, 1, 10)], 3);
+    let rows = Given::new(vec![row(300, 1, 10)], 3);
     sink.apply(&delta(0, 3, &rows)).unwrap();
     drop(sink);
     // What release 0.1 made: everything but the raw flows.

@@ -1,55 +1,16 @@
 //! Deltas by hand: cursors, generations, retention, what cannot be written.
 
-use flow_proto::{Rollup, RowRecord, Sums};
-use flow_sinks::{Applied, Delta, Row, Rows, Sink, SinkError, SinkErrorKind, SlotRow, SlotState};
+use flow_proto::Rollup;
+use flow_sinks::{Applied, Delta, Sink, SinkErrorKind, SlotRow, SlotState};
 use flow_state::SlotCounts;
 
 use crate::database::Database;
-
-/// Rows given by hand, all of one revision.
-#[derive(Debug)]
-struct Given(Vec<RowRecord>, u64);
-
-impl Rows for Given {
-    fn for_each(
-        &self,
-        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
-    ) -> Result<(), SinkError> {
-        self.0.iter().try_for_each(|record| {
-            take(Row {
-                rollup: Rollup::As,
-                record,
-                table_version: 1,
-                revision: self.1,
-            })
-        })
-    }
-}
-
-fn row(slot_secs: u64, src_as: u32, bytes: u64) -> RowRecord {
-    RowRecord {
-        slot_secs,
-        rollup: 0,
-        shard: 0,
-        key: [src_as, 0, 0x0800],
-        sums: Sums {
-            bytes,
-            flows: 1,
-            ..Sums::default()
-        },
-    }
-}
+use crate::support::given::{self, Given, row};
 
 fn delta<'a>(from: u64, to: u64, rows: &'a Given) -> Delta<'a> {
     Delta {
-        job: "a",
-        from,
-        to,
         shards: &[0, 1],
-        rows,
-        slots: &[],
-        retired_through_secs: None,
-        watermark_secs: None,
+        ..given::delta(from, to, rows)
     }
 }
 
@@ -91,7 +52,7 @@ fn a_delta_is_written_only_from_where_the_store_stands() {
     };
     let mut sink = open(&database, "");
     database.stop_merges();
-    let first = Given(vec![row(300, 1, 10), row(300, 2, 20)], 3);
+    let first = Given::new(vec![row(300, 1, 10), row(300, 2, 20)], 3);
     assert_eq!(
         sink.apply(&delta(0, 3, &first)).unwrap(),
         Applied::Done { rows: 2 }
@@ -103,7 +64,7 @@ fn a_delta_is_written_only_from_where_the_store_stands() {
     let cursors = open(&database, "").cursors().unwrap();
     assert_eq!((cursors.of(0), cursors.of(1), cursors.of(2)), (3, 3, 0));
     assert_eq!(cursors.job.as_deref(), Some("a"));
-    let later = Given(vec![row(300, 1, 11)], 5);
+    let later = Given::new(vec![row(300, 1, 11)], 5);
     let other = Delta {
         job: "b",
         ..delta(3, 5, &later)
@@ -128,17 +89,17 @@ fn the_generation_of_a_slot_is_a_floor() {
         return;
     };
     let mut sink = open(&database, "");
-    let first = Given(vec![row(300, 1, 10), row(600, 1, 10), row(600, 2, 10)], 1);
+    let first = Given::new(vec![row(300, 1, 10), row(600, 1, 10), row(600, 2, 10)], 1);
     let slots = [slot(300, 0), slot(600, 0)];
     let raised = [slot(600, 1)];
     let with = |delta, slots| Delta { slots, ..delta };
     sink.apply(&with(delta(0, 1, &first), &slots)).unwrap();
     assert_eq!(bytes(&database), "300 1 10\n600 1 10\n600 2 10");
-    let replaced = Given(vec![row(600, 1, 12)], 1 << 48 | 2);
+    let replaced = Given::new(vec![row(600, 1, 12)], 1 << 48 | 2);
     sink.apply(&with(delta(1, 2, &replaced), &raised)).unwrap();
     assert_eq!(bytes(&database), "300 1 10\n600 1 12");
     // The live job's generation 0 is below the floor, in rows and in slots.
-    let live = Given(vec![row(600, 1, 99), row(600, 3, 99)], 3);
+    let live = Given::new(vec![row(600, 1, 99), row(600, 3, 99)], 3);
     sink.apply(&with(delta(2, 3, &live), &slots)).unwrap();
     assert_eq!(bytes(&database), "300 1 10\n600 1 12");
     assert_eq!(
@@ -156,7 +117,7 @@ fn retention_drops_whole_days_below_the_watermark() {
     };
     let mut sink = open(&database, "?retention=2d");
     let day = |n: u64| n * 86_400;
-    let rows = Given((10..15).map(|n| row(day(n), 1, n)).collect(), 1);
+    let rows = Given::new((10..15).map(|n| row(day(n), 1, n)).collect(), 1);
     let slots: Vec<SlotRow> = [0, day(10), day(13)].map(|at| slot(at, 0)).to_vec();
     sink.apply(&Delta {
         slots: &slots,
@@ -168,7 +129,7 @@ fn retention_drops_whole_days_below_the_watermark() {
     assert_eq!(database.sql(kept), "[12,13,14]");
     let slots = "SELECT arraySort(groupArray(toUnixTimestamp(slot))) FROM {db}.slots";
     assert_eq!(database.sql(slots), format!("[0,{}]", day(13)));
-    let none = Given(vec![], 2);
+    let none = Given::new(vec![], 2);
     let next = |from, watermark| Delta {
         watermark_secs: Some(watermark),
         ..delta(from, from + 1, &none)
@@ -185,7 +146,7 @@ fn a_slot_beyond_the_calendar_is_named() {
         return;
     };
     let mut sink = open(&database, "");
-    let rows = Given(vec![row(300, 1, 10), row(1 << 32, 7, 1)], 1);
+    let rows = Given::new(vec![row(300, 1, 10), row(1 << 32, 7, 1)], 1);
     let error = sink.apply(&delta(0, 1, &rows)).unwrap_err();
     assert_eq!(error.kind, SinkErrorKind::Fatal);
     assert!(
@@ -202,7 +163,7 @@ fn more_days_than_an_insert_is_allowed_by_default() {
         return;
     };
     let mut sink = open(&database, "");
-    let rows = Given((0..150).map(|n| row(n * 86_400, 1, n)).collect(), 1);
+    let rows = Given::new((0..150).map(|n| row(n * 86_400, 1, n)).collect(), 1);
     sink.apply(&delta(0, 1, &rows)).unwrap();
     assert_eq!(database.sql("SELECT count() FROM {db}.rollup_5m"), "150");
 }

@@ -3,8 +3,9 @@
 use flow_sinks::{Applied, Sink};
 
 use crate::database::Database;
-use crate::given::{Flows, Given, block, delta, flow, row};
+use crate::given::{Flows, block, flow};
 use crate::proxy::{Cut, Proxy};
+use crate::support::given::{Given, delta, row};
 
 /// Cuts are tried from the first message on until one is beyond the last.
 const MOST: u64 = 400;

@@ -5,60 +5,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use flow_sinks::{Applied, Cursors, Delta, Follower, Sink, SinkError, Step};
+use flow_sinks::{Follower, Step};
 use flow_state::{Acks, Published};
 
 use crate::database::Database;
 use crate::support::Chance;
+use crate::support::chaos::{Break, Chaos};
 use crate::support::job::Job;
 use crate::support::reader::{self, Content, Watch};
 
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
 const STEPS: u64 = 200;
 
-/// A store whose answers get lost now and then, before or after the transaction.
-struct Chaos {
-    inner: Box<dyn Sink>,
-    chance: Chance,
-    /// Broken on purpose: takes the stored cursor for the one it started from.
-    cursor_not_compared: bool,
-}
-
-impl Sink for Chaos {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn cursors(&mut self) -> Result<Cursors, SinkError> {
-        if self.chance.one_in(10) {
-            return Err(SinkError::retry("down"));
-        }
-        self.inner.cursors()
-    }
-
-    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
-        if self.chance.one_in(10) {
-            return Err(SinkError::retry("down"));
-        }
-        let from = if self.cursor_not_compared {
-            self.inner.cursors()?.of(0)
-        } else {
-            delta.from
-        };
-        let applied = self.inner.apply(&Delta { from, ..*delta })?;
-        if self.chance.one_in(10) {
-            return Err(SinkError::retry("the answer was lost"));
-        }
-        Ok(applied)
-    }
-}
-
 struct Run<'a> {
     job: Job,
     chance: Chance,
     sqlite: PathBuf,
     postgres: &'a Database,
-    cursor_not_compared: bool,
+    how: Break,
     live: Vec<Follower>,
     zombie: Option<Follower>,
     watch: Watch,
@@ -74,7 +38,7 @@ impl Run<'_> {
         let sink = Box::new(Chaos {
             inner: flow_sinks::open(&url).unwrap().rollups.unwrap(),
             chance: Chance(self.chance.below(1 << 30)),
-            cursor_not_compared: self.cursor_not_compared,
+            how: self.how,
         });
         let state = self.job.state.clone();
         let zombie = published.is_some();
@@ -166,18 +130,13 @@ impl Run<'_> {
     }
 }
 
-fn run(
-    folder: &Path,
-    postgres: &Database,
-    seed: u64,
-    cursor_not_compared: bool,
-) -> Result<usize, String> {
+fn run(folder: &Path, postgres: &Database, seed: u64, how: Break) -> Result<usize, String> {
     let mut run = Run {
         job: Job::new(&folder.join("state"), 2),
         chance: Chance(seed),
         sqlite: folder.join("f.db"),
         postgres,
-        cursor_not_compared,
+        how,
         live: Vec::new(),
         zombie: None,
         watch: Watch::default(),
@@ -197,7 +156,7 @@ fn both_stores_hold_what_the_job_holds_whatever_happens() {
             return;
         };
         let folder = tempfile::tempdir().unwrap();
-        match run(folder.path(), &database, seed, false) {
+        match run(folder.path(), &database, seed, Break::Nothing) {
             Ok(n) => rows += n,
             Err(what) => panic!("seed {seed}: {what}"),
         }
@@ -217,7 +176,7 @@ fn a_store_that_does_not_compare_its_cursor_is_found_out() {
             return;
         };
         let folder = tempfile::tempdir().unwrap();
-        if let Err(what) = run(folder.path(), &database, seed, true) {
+        if let Err(what) = run(folder.path(), &database, seed, Break::CursorNotCompared) {
             caught = Some((seed, what));
             break;
         }

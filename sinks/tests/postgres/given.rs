@@ -1,81 +1,9 @@
-//! Deltas and blocks given by hand.
+//! Blocks of raw flows given by hand.
 
-use flow_proto::{Addr, Coordinate, EnrichedFlow, Flow, Rollup, RowRecord, Sums, Verdict};
-use flow_sinks::{Delta, RawBlock, RawRows, Row, Rows, SinkError};
+use flow_proto::{Addr, Coordinate, EnrichedFlow, Flow, Verdict};
+use flow_sinks::{RawBlock, RawRows, SinkError};
 
-/// Called before row number n is handed over.
-type Hook = Box<dyn Fn(usize)>;
-
-/// Rows, and what happens between them.
-pub(crate) struct Given {
-    /// (row, revision), in order.
-    pub(crate) rows: Vec<(RowRecord, u64)>,
-    pub(crate) before: Option<Hook>,
-}
-
-impl std::fmt::Debug for Given {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.rows.fmt(f)
-    }
-}
-
-impl Given {
-    /// Rows of one revision.
-    pub(crate) fn new(rows: Vec<RowRecord>, revision: u64) -> Given {
-        Given {
-            rows: rows.into_iter().map(|row| (row, revision)).collect(),
-            before: None,
-        }
-    }
-}
-
-impl Rows for Given {
-    fn for_each(
-        &self,
-        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
-    ) -> Result<(), SinkError> {
-        for (n, (record, revision)) in self.rows.iter().enumerate() {
-            if let Some(before) = &self.before {
-                before(n);
-            }
-            take(Row {
-                rollup: Rollup::from_number(record.rollup).unwrap(),
-                record,
-                table_version: 1,
-                revision: *revision,
-            })?;
-        }
-        Ok(())
-    }
-}
-
-pub(crate) fn row(slot_secs: u64, src_as: u32, bytes: u64) -> RowRecord {
-    let sums = Sums {
-        bytes,
-        flows: 1,
-        ..Sums::default()
-    };
-    RowRecord {
-        slot_secs,
-        rollup: 0,
-        shard: 0,
-        key: [src_as, 0, 0x0800],
-        sums,
-    }
-}
-
-pub(crate) fn delta<'a>(from: u64, to: u64, rows: &'a Given) -> Delta<'a> {
-    Delta {
-        job: "a",
-        from,
-        to,
-        shards: &[0],
-        rows,
-        slots: &[],
-        retired_through_secs: None,
-        watermark_secs: None,
-    }
-}
+use crate::support::given::Hook;
 
 /// Flows of a block, and what happens between them.
 pub(crate) struct Flows {

@@ -5,7 +5,7 @@ use flow_sinks::{Applied, Delta, Sink, SinkErrorKind, SlotRow, SlotState};
 use flow_state::SlotCounts;
 
 use crate::database::{Database, Session};
-use crate::given::{Given, delta, row};
+use crate::support::given::{Given, delta, row};
 
 fn sink(database: &Database) -> Box<dyn Sink> {
     database.open("").rollups.unwrap()

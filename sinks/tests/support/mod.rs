@@ -3,6 +3,8 @@
 // Each test file is a crate of its own and uses its part of this.
 #![allow(dead_code)]
 
+pub(crate) mod chaos;
+pub(crate) mod given;
 pub(crate) mod job;
 pub(crate) mod reader;
 

@@ -1,0 +1,100 @@
+//! What a follower of rows and one of raw flows have in common: the loop, the bound of a cursor, the gauges.
+//!
+//! Law 6: whatever may pass is tried again without end, at a growing distance; a cursor ahead of what this job can have
+//! written is refused.
+
+use std::time::Duration;
+
+use flow_state::Published;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::{Backoff, FollowerConfig, SinkError, Step};
+
+/// With nothing to do, how long a follower sleeps before it looks again by itself.
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// A follower, as the loop sees it.
+pub(crate) trait Following {
+    /// What is said when a step has failed.
+    const FAILED: &'static str;
+
+    /// One step.
+    fn step(&mut self) -> Result<Step, SinkError>;
+    /// Caught up, it waits for a checkpoint above this one.
+    fn reached(&self) -> u64;
+    /// Called when a step has done something: an error ends the loop.
+    fn go_on(&self) -> Result<(), SinkError> {
+        Ok(())
+    }
+    /// Counts tries that failed.
+    fn retries(&self) -> &Counter;
+}
+
+/// Follows until `Published::close`, catches up with the newest checkpoint and returns.
+///
+/// # Errors
+/// What trying again does not help against. After `Published::abandon` the last `Retry`.
+pub(crate) fn follow<F: Following>(
+    mut follower: F,
+    published: &Published,
+    config: Backoff,
+) -> Result<(), SinkError> {
+    let mut backoff = config.first;
+    loop {
+        match follower.step() {
+            Ok(Step::CaughtUp) => {
+                let next = published.wait_beyond(follower.reached(), IDLE);
+                if next.is_none() && published.is_closed() {
+                    return Ok(());
+                }
+            }
+            Ok(Step::Applied(_) | Step::Again) => {
+                backoff = config.first;
+                follower.go_on()?;
+            }
+            Err(error) if error.is_retry() => {
+                let retry_in_millis = backoff.as_millis();
+                tracing::warn!(%error, retry_in_millis, "{}", F::FAILED);
+                follower.retries().inc();
+                if published.wait_abandoned(backoff) {
+                    return Err(error);
+                }
+                backoff = (backoff * 2).min(config.most);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Highest checkpoint that a store's cursors may name: at its first reading the one that the job has restored, later
+/// any that it has published.
+pub(crate) fn bound(published: &Published, config: &FollowerConfig, admitted: bool) -> u64 {
+    let newest = published.newest().map_or(0, |newest| newest.number);
+    if admitted {
+        newest.max(config.base)
+    } else {
+        config.base
+    }
+}
+
+/// Since when there is a checkpoint that a store lacks, seconds since 1970.
+#[derive(Debug, Default)]
+pub(crate) struct Behind(Option<u64>);
+
+impl Behind {
+    /// Sets the gauges of a store that stands at `reached` while the newest checkpoint is `newest`.
+    pub(crate) fn show(
+        &mut self,
+        (reached, newest): (u64, Option<u64>),
+        now_secs: u64,
+        [cursor, lag, age]: [&Gauge; 3],
+    ) {
+        let behind = newest.map_or(0, |newest| newest.saturating_sub(reached));
+        self.0 = (behind > 0).then(|| self.0.unwrap_or(now_secs));
+        let secs = self.0.map_or(0, |since| now_secs.saturating_sub(since));
+        for (gauge, number) in [(cursor, reached), (lag, behind), (age, secs)] {
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
+    }
+}
