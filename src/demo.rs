@@ -225,7 +225,7 @@ impl Demo {
                     .all(|(p, end)| at.get(p).is_some_and(|at| at.offset >= *end))
         });
         self.running.stop();
-        self.running.join()?;
+        self.running.join(&self.exporters_stop)?;
         Ok(Balance {
             datagrams_sent,
             flows_sent,

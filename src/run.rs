@@ -48,10 +48,16 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         url: &topic.url(),
         partitions: topic.partitions()?,
     };
+    // A first start needs every store, so that a mistyped address is found by the hand that has typed it.
+    let goes_on = state.newest()?.is_some();
+    let open = |url: &String| match goes_on {
+        true => flow_sinks::open_or_later(url, &source),
+        false => flow_sinks::open_beside(url, &source),
+    };
     let stores = options
         .sink
         .iter()
-        .map(|url| flow_sinks::open_beside(url, &source))
+        .map(open)
         .collect::<Result<Vec<_>, _>>()?;
     let names: Vec<String> = stores
         .iter()
@@ -82,7 +88,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     }
     let alone = options.sink.len() == 1;
     let last = running
-        .join()
+        .join(&stop)
         .map_err(|failure| if alone { failure } else { failure.not_quiet() })?;
     line.end(&describe(&last, &job_metrics));
     Ok(())

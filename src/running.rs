@@ -8,7 +8,6 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use flow_dataflow::{Clock, Job, JobConfig, JobError, RawReader, Snapshot, Status, key};
 use flow_sinks::{Backoff, Follower, FollowerConfig, RawFollower, RawSink, Sink, SinkError, Store};
@@ -16,6 +15,7 @@ use flow_state::{Acks, Published, StateDir};
 use flow_tables::TableSet;
 use flow_topic::Topic;
 
+use crate::catch_up::{self, Look};
 use crate::failure::{Exit, Failure};
 use crate::raw_topic::JobTopic;
 
@@ -35,18 +35,13 @@ pub(crate) struct Parts {
 pub(crate) struct Running {
     pub(crate) status: Arc<Status>,
     job: JoinHandle<Result<Snapshot, JobError>>,
-    followers: Vec<JoinHandle<Result<(), SinkError>>>,
+    followers: Vec<catch_up::Follower>,
     published: Arc<Published>,
     stop: Arc<AtomicBool>,
     until_end: bool,
     /// What the sinks have written, and their names.
     written: Written,
 }
-
-/// How long sinks may take to catch up at the end; for a job that reads to the end, how long without writing a row.
-const CATCH_UP: Duration = Duration::from_secs(60);
-/// Between two looks at threads that end.
-const LOOK: Duration = Duration::from_millis(50);
 
 impl Running {
     /// Starts everything. A sink that belongs to another job is refused before anything is read.
@@ -90,7 +85,7 @@ impl Running {
         let names = threads.iter().map(|(name, _)| name.clone()).collect();
         let followers = threads
             .into_iter()
-            .map(|(name, run)| follow(&name, run, Arc::clone(&stop)))
+            .map(|(name, run)| follow(name, run, Arc::clone(&stop)))
             .collect::<Result<_, _>>()?;
         let until_end = parts.config.until_end;
         let written = (parts.sink_metrics, names);
@@ -132,27 +127,17 @@ impl Running {
         self.job.is_finished()
     }
 
-    /// Waits for the end of the dataflow and of every sink.
-    pub(crate) fn join(self) -> Result<Snapshot, Failure> {
+    /// Waits for the end of the dataflow and of every sink. `asked`: raised by a signal, which leaves less time.
+    pub(crate) fn join(self, asked: &AtomicBool) -> Result<Snapshot, Failure> {
         let died = |_| Failure::new(Exit::Bug, "a thread of the job has died");
         let job = self.job.join().map_err(died)?;
-        let (mut left, mut written) = (CATCH_UP, rows(&self.written));
-        while !left.is_zero() && !self.followers.iter().all(JoinHandle::is_finished) {
-            thread::sleep(LOOK); // threads can't be joined with a limit of time
-            left = left.saturating_sub(LOOK);
-            let now = rows(&self.written);
-            if self.until_end && now > written && !self.stop.load(Ordering::Acquire) {
-                (left, written) = (CATCH_UP, now);
-            }
-        }
+        catch_up::wait(&self.followers, self.until_end, || Look {
+            written: rows(&self.written),
+            asked: asked.load(Ordering::Acquire),
+        });
         self.published.abandon();
-        let mut sinks = Ok(());
-        for follower in self.followers {
-            let result = follower.join().map_err(died)?;
-            sinks = sinks.and(result);
-        }
         // A sink's failure is why the job was told to stop: it comes first.
-        sinks?;
+        catch_up::join(self.followers)??;
         Ok(job?)
     }
 }
@@ -204,20 +189,16 @@ fn topic(parts: &Parts) -> JobTopic {
     ))
 }
 
-fn follow(
-    name: &str,
-    run: Thread,
-    stop: Arc<AtomicBool>,
-) -> Result<JoinHandle<Result<(), SinkError>>, Failure> {
-    let name = format!("sink-{name}");
-    let thread = thread::Builder::new().name(name.chars().take(15).collect());
-    Ok(thread.spawn(move || {
+fn follow(name: String, run: Thread, stop: Arc<AtomicBool>) -> Result<catch_up::Follower, Failure> {
+    let short = format!("sink-{name}").chars().take(15).collect();
+    let thread = thread::Builder::new().name(short).spawn(move || {
         let result = run();
         if result.is_err() {
             stop.store(true, Ordering::Release);
         }
         result
-    })?)
+    })?;
+    Ok((name, thread))
 }
 
 /// 64 bits that no other start has: the standard library seeds its hasher from the system.

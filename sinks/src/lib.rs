@@ -16,8 +16,10 @@ mod error;
 mod follower;
 mod following;
 pub mod kafka;
+mod late;
 mod metrics;
 pub mod options;
+mod patience;
 pub mod postgres;
 mod raw;
 pub mod raw_columns;
@@ -39,7 +41,7 @@ pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
 pub use raw_follower::RawFollower;
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::Schema;
-pub use url::{Source, Store, open, open_beside, schema};
+pub use url::{Shape, Source, Store, open, open_beside, open_or_later, schema};
 
 /// A store that can follow.
 ///

@@ -2,7 +2,7 @@
 //!
 //! Law: an unknown scheme is refused by naming those there are; nothing is guessed.
 
-use crate::{RawSink, Schema, Sink, SinkError, clickhouse, kafka, postgres, sqlite, stdout};
+use crate::{RawSink, Schema, Sink, SinkError, clickhouse, kafka, late, postgres, sqlite, stdout};
 
 /// The schemes there are, for help texts and messages.
 pub const SCHEMES: &str = "sqlite:///FILE[?retention=30d], postgres://USER@HOST/DATABASE, \
@@ -17,17 +17,32 @@ pub struct Store {
     pub raw: Option<Box<dyn RawSink>>,
 }
 
-/// Whether a URL names a store, as far as its text tells; nothing is opened.
+/// A store as its URL alone describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// The URL without secrets, as messages and metrics have it.
+    pub name: String,
+    /// Whether it holds rollups and slots.
+    pub rollups: bool,
+    /// Whether it holds raw flows.
+    pub raw: bool,
+}
+
+/// The store that a URL names, as far as its text and the files it names tell; nothing is opened.
 ///
 /// # Errors
 /// `Refused`, as `open`.
-pub fn check(url: &str) -> Result<(), SinkError> {
+pub fn shape(url: &str) -> Result<Shape, SinkError> {
     match scheme(url)? {
-        Scheme::Sqlite => sqlite::check(url),
-        Scheme::Postgres => postgres::check(url),
-        Scheme::Clickhouse => clickhouse::check(url),
-        Scheme::Topic => kafka::check(url),
-        Scheme::Stdout => Ok(()),
+        Scheme::Sqlite => sqlite::shape(url),
+        Scheme::Postgres => postgres::shape(url),
+        Scheme::Clickhouse => clickhouse::shape(url),
+        Scheme::Topic => kafka::shape(url),
+        Scheme::Stdout => Ok(Shape {
+            name: "stdout:".to_owned(),
+            rollups: true,
+            raw: false,
+        }),
     }
 }
 
@@ -54,6 +69,20 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
 /// As `open`; `Refused` for a topic with fewer partitions than the one that is read, and for that one itself.
 pub fn open_beside(url: &str, source: &Source<'_>) -> Result<Store, SinkError> {
     open_store(url, Some(source))
+}
+
+/// As `open_beside`, for a job that goes on: a store that does not answer now is opened by its follower, later.
+///
+/// # Errors
+/// As `open_beside`, but for `Retry`.
+pub fn open_or_later(url: &str, source: &Source<'_>) -> Result<Store, SinkError> {
+    match open_beside(url, source) {
+        Err(error) if error.is_retry() => {
+            tracing::warn!(%error, "the job starts without this store and tries again");
+            late::later(url, source, &error)
+        }
+        opened => opened,
+    }
 }
 
 fn open_store(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> {

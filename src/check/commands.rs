@@ -82,7 +82,7 @@ fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
         found,
     );
     live(topic, found);
-    let readable = |url: &&String| flow_sinks::url::check(url).is_ok();
+    let readable = |url: &&String| flow_sinks::url::shape(url).is_ok();
     for url in options.sink.iter().filter(readable) {
         reach::store(url, checkpoint.as_ref(), found);
     }

@@ -17,7 +17,7 @@ pub(crate) fn job(options: &cli::Run) -> Findings {
     topic(&options.topic, &mut found);
     let mut seen = BTreeSet::new();
     for url in &options.sink {
-        found.take(flow_sinks::url::check(url), |()| {
+        found.take(flow_sinks::url::shape(url), |_| {
             format!("sink {}", shown(url))
         });
         if !seen.insert(store(url)) {

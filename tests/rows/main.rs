@@ -10,11 +10,14 @@
     reason = "a test tells what it compared and what it skipped"
 )]
 
+mod absent;
 mod every_store;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
 mod outages;
+mod own;
 mod raw;
+mod retention;
 mod servers;
 mod store;
 mod world;

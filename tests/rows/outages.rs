@@ -2,8 +2,7 @@
 //!
 //! The servers are this test's own. Afterwards every store equals the oracle.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use flow_ingest::mock::{Disorder, TopicWriter};
 use flow_proto::Dialect;
 
-use crate::servers::Servers;
+use crate::own::{Live, Own, complete};
 use crate::store::Store;
 use crate::world::{self, World};
 
@@ -25,81 +24,6 @@ const SPEED: u64 = 100;
 /// The job's memory, at most. Mebibytes.
 const MEMORY_MIB: u64 = 700;
 
-/// Servers of one test; they end with it, or with the process.
-struct Own {
-    script: PathBuf,
-    folder: tempfile::TempDir,
-}
-
-impl Own {
-    fn up() -> Option<(Own, Servers)> {
-        let Ok(script) = std::env::var("FLOW_PIPELINE_TEST_SERVICES") else {
-            eprintln!("SKIPPED: FLOW_PIPELINE_TEST_SERVICES is not set: no servers to stop");
-            return None;
-        };
-        let own = Own {
-            script: script.into(),
-            folder: tempfile::tempdir().expect("a folder"),
-        };
-        let id = std::process::id().to_string();
-        let folder = own.folder.path().to_string_lossy().into_owned();
-        let printed = own.call(&[
-            "up",
-            "--with-parent",
-            &id,
-            &folder,
-            "kafka",
-            "postgres",
-            "clickhouse",
-        ]);
-        let servers = Servers::printed(&printed)?;
-        Some((own, servers))
-    }
-
-    fn tell(&self, verb: &str, name: &str) {
-        self.call(&[verb, &self.folder.path().to_string_lossy(), name]);
-    }
-
-    fn call(&self, arguments: &[&str]) -> String {
-        let out = Command::new(&self.script)
-            .args(arguments)
-            .output()
-            .expect("it runs");
-        let errors = String::from_utf8_lossy(&out.stderr);
-        assert!(out.status.success(), "{arguments:?}: {errors}");
-        String::from_utf8(out.stdout).expect("text")
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        let folder = self.folder.path();
-        drop(Command::new(&self.script).arg("down").arg(folder).output());
-    }
-}
-
-/// A job that runs on; killed if the test fails.
-struct Live(Child);
-
-impl Live {
-    fn memory_mib(&self) -> u64 {
-        let path = Path::new("/proc")
-            .join(self.0.id().to_string())
-            .join("status");
-        let text = std::fs::read_to_string(path).expect("it runs");
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-        kib.expect("a number") / 1024
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 /// Ends the writing, also when the test fails.
 struct Stop<'a>(&'a AtomicBool);
 
@@ -107,12 +31,6 @@ impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
     }
-}
-
-/// Number of slots with rows.
-fn complete(store: &Store) -> u64 {
-    let sql = "select count(*) from slots where rollup = 'rollup_5m' and state in ('complete', 'retired')";
-    store.query(sql)[0][0].parse().expect("a number")
 }
 
 /// Writes flows until told to stop: `SPEED` simulated seconds a second.

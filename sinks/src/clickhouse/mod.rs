@@ -20,7 +20,7 @@ mod views;
 use address::Address;
 use server::Server;
 
-use crate::{Schema, SinkError, Store};
+use crate::{Schema, Shape, SinkError, Store};
 
 /// Opens the store of a `clickhouse://user@host:port/database?…` URL; raw flows are on unless it says `raw=off`.
 ///
@@ -36,7 +36,7 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
         rollups: Some(Box::new(rollups)),
         raw: None,
     };
-    if options.raw.unwrap_or(true) {
+    if writes_raw(&address) {
         let mut server = Server::new(&address)?;
         server.opening = false;
         store.raw = Some(Box::new(raw::Raw::new(server, options.raw_retention_secs)));
@@ -44,12 +44,22 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
     Ok(store)
 }
 
-/// Whether a `clickhouse://` URL can be; nothing is connected.
+/// The store of a `clickhouse://` URL; nothing is connected.
 ///
 /// # Errors
-/// `Refused`.
-pub fn check(url: &str) -> Result<(), SinkError> {
-    parse(url).map(drop)
+/// `Refused` for a URL that cannot be.
+pub fn shape(url: &str) -> Result<Shape, SinkError> {
+    let address = parse(url)?;
+    Ok(Shape {
+        rollups: true,
+        raw: writes_raw(&address),
+        name: address.name,
+    })
+}
+
+/// Raw flows are on unless the URL says otherwise.
+fn writes_raw(address: &Address) -> bool {
+    address.options.raw.unwrap_or(true)
 }
 
 /// The schema of a `clickhouse://` URL; with `kafka=host:port/topic` it prints the Kafka-engine object `flows`, too.

@@ -17,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::address::Address;
 use super::explain::explain;
 use crate::SinkError;
+use crate::patience::{SLOW, patiently};
 
 /// A statement or the end of an insert takes no longer.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -147,7 +148,7 @@ impl Server {
 
     fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, SinkError> {
         self.runtime
-            .block_on(async { tokio::time::timeout(LIMIT, work).await })
+            .block_on(patiently(&self.name, (SLOW, LIMIT), work))
             .unwrap_or(Err(Error::TimedOut))
             .map_err(|error| self.explain(&error))
     }
@@ -188,8 +189,7 @@ impl Insert<'_> {
             rows,
             ..
         } = self;
-        let end = server.runtime.block_on(insert.end());
-        end.map_err(|error| server.explain(&error))?;
+        server.within(insert.end())?;
         Ok(rows)
     }
 
@@ -199,8 +199,7 @@ impl Insert<'_> {
         }
         let next = Vec::with_capacity(self.chunk.capacity());
         let chunk = std::mem::replace(&mut self.chunk, next);
-        let sent = self.server.runtime.block_on(self.insert.send(chunk.into()));
-        sent.map_err(|error| self.server.explain(&error))
+        self.server.within(self.insert.send(chunk.into()))
     }
 }
 

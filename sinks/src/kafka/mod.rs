@@ -11,7 +11,7 @@ use flow_proto::Dialect;
 use flow_topic::{NewRecord, Options, Topic, TopicError, Writer};
 
 use crate::options;
-use crate::{Applied, RawBlock, RawCursors, RawSink, SinkError, Source, Store};
+use crate::{Applied, RawBlock, RawCursors, RawSink, Shape, SinkError, Source, Store};
 use cursor::CURSOR_HEADER;
 use packer::{Framing, Packed, Packer, SOURCE_HEADER};
 
@@ -30,13 +30,18 @@ struct Target {
     dialect: Dialect,
 }
 
-/// Whether a `kafka://` or `dir://` URL can be, as far as its text tells; nothing is opened.
+/// The store of a `kafka://` or `dir://` URL, as far as its text tells; nothing is opened.
 ///
 /// # Errors
-/// `Refused`.
-pub fn check(url: &str) -> Result<(), SinkError> {
+/// `Refused` for a URL that cannot be.
+pub fn shape(url: &str) -> Result<Shape, SinkError> {
     let target = parse(url)?;
-    flow_topic::url::check(&target.url).map_err(|error| explain(shown(url), &error))
+    flow_topic::url::check(&target.url).map_err(|error| explain(shown(url), &error))?;
+    Ok(Shape {
+        name: shown(url).to_owned(),
+        rollups: false,
+        raw: true,
+    })
 }
 
 /// Opens a topic for enriched flows. With its source, one that is missing is made with as many partitions.

@@ -18,6 +18,7 @@ use super::address::Address;
 use super::explain::{explain, too_slow};
 use super::tls::Tls;
 use crate::SinkError;
+use crate::patience::{SLOW, patiently};
 
 /// The oldest server that is supported: partitions can be attached without shutting out readers from 12 on.
 const MIN_VERSION: u32 = 120_000;
@@ -70,7 +71,12 @@ impl Connection {
         self.wait(self.client.batch_execute(statements))
     }
 
-    /// Runs one statement; returns the rows touched.
+    /// Begins a transaction: the first word of every delta, by which a server that stands still is found out soon.
+    pub(super) fn begin(&self) -> Result<(), SinkError> {
+        self.quick(self.client.batch_execute("BEGIN"))
+    }
+
+    /// Runs one statement that writes; returns the rows touched.
     pub(super) fn change(
         &self,
         statement: &str,
@@ -79,16 +85,16 @@ impl Connection {
         self.wait(self.client.execute(statement, parameters))
     }
 
-    /// Runs one statement; returns its answer.
+    /// Asks; returns the answer.
     pub(super) fn query(
         &self,
         statement: &str,
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, SinkError> {
-        self.wait(self.client.query(statement, parameters))
+        self.quick(self.client.query(statement, parameters))
     }
 
-    /// Runs one statement; returns the first row of its answer.
+    /// Asks; returns the first row of the answer.
     pub(super) fn first(
         &self,
         statement: &str,
@@ -120,16 +126,32 @@ impl Connection {
             .map_err(|error| explain(&self.name, &error))
     }
 
+    /// For what writes.
     fn wait<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, SinkError> {
-        let limited = async { tokio::time::timeout(self.limit, work).await };
-        match self.runtime.block_on(limited) {
-            Ok(result) => result.map_err(|error| explain(&self.name, &error)),
-            Err(_) => Err(too_slow(&self.name, self.limit.as_secs())),
+        self.within(self.limit, work)
+    }
+
+    /// For what only asks.
+    fn quick<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, SinkError> {
+        self.within(self.limit.min(SLOW), work)
+    }
+
+    fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, SinkError> {
+        let answered = self
+            .runtime
+            .block_on(patiently(&self.name, (SLOW, limit), work));
+        match answered {
+            Some(result) => result.map_err(|error| explain(&self.name, &error)),
+            None => Err(too_slow(&self.name, limit.as_secs())),
         }
     }
 
     fn check_version(&self) -> Result<(), SinkError> {
-        let answer = self.wait(self.client.simple_query("SHOW server_version_num"))?;
+        let answer = self.quick(self.client.simple_query("SHOW server_version_num"))?;
         let number = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0)?.parse().ok(),
             _ => None,

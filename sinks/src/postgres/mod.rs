@@ -27,14 +27,19 @@ use flow_proto::Rollup;
 use self::address::Address;
 use self::connection::Connection;
 use self::rows::RowWriter;
-use crate::{Applied, Cursors, Delta, RawSink, Schema, Sink, SinkError, Store};
+use crate::{Applied, Cursors, Delta, RawSink, Schema, Shape, Sink, SinkError, Store};
 
-/// Whether a URL names a database, as far as its text and the files it names tell.
+/// The store of a `postgres://` URL, as far as its text and the files it names tell.
 ///
 /// # Errors
 /// `Refused` for a URL that cannot be.
-pub fn check(url: &str) -> Result<(), SinkError> {
-    Address::parse(url).map(drop)
+pub fn shape(url: &str) -> Result<Shape, SinkError> {
+    let address = Address::parse(url)?;
+    Ok(Shape {
+        rollups: true,
+        raw: schema::raw(&address),
+        name: address.name,
+    })
 }
 
 /// Opens the store of a `postgres://…` URL; an empty schema is filled.
@@ -108,7 +113,7 @@ impl Postgres {
 
     fn write(&self, connection: &Connection, delta: &Delta<'_>) -> Result<Applied, SinkError> {
         let name = &self.address.name;
-        connection.execute("BEGIN")?;
+        connection.begin()?;
         if !cursor::advance(connection, name, delta)? {
             connection.execute("ROLLBACK")?;
             return Ok(Applied::CursorMoved);

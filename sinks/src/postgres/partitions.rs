@@ -35,7 +35,7 @@ impl Partitions {
         if self.ready_through >= Some(today + 1) || parents.is_empty() {
             return Ok(());
         }
-        connection.execute("BEGIN")?;
+        connection.begin()?;
         connection.query(LOCK, &[])?;
         for parent in parents {
             for day in [today, today + 1] {

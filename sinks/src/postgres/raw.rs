@@ -78,7 +78,7 @@ impl PostgresRaw {
             self.partitions
                 .forget(connection, self.partitioned, block, keep_secs)?;
         }
-        connection.execute("BEGIN")?;
+        connection.begin()?;
         if !cursor::advance_raw(connection, &self.address.name, block)? {
             connection.execute("ROLLBACK")?;
             return Ok(Applied::CursorMoved);

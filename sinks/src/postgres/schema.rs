@@ -115,7 +115,7 @@ fn apply(
     address: &Address,
     extend: bool,
 ) -> Result<Vec<String>, SinkError> {
-    connection.execute("BEGIN")?;
+    connection.begin()?;
     connection.query(LOCK, &[])?;
     let done = migrate(connection, address, extend)?;
     connection.execute("COMMIT")?;

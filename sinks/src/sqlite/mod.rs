@@ -18,7 +18,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::options::{self, StoreOptions};
-use crate::{Applied, Cursors, Delta, RawSink, Schema, Sink, SinkError, SinkErrorKind, Store};
+use crate::{
+    Applied, Cursors, Delta, RawSink, Schema, Shape, Sink, SinkError, SinkErrorKind, Store,
+};
 use raw::SqliteRaw;
 use turns::Turns;
 
@@ -34,19 +36,33 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 pub fn open(url: &str) -> Result<Store, SinkError> {
     let (path, options) = parse(url)?;
     let rollups = Sqlite::open(path, options)?;
-    let raw = options.raw == Some(true);
+    let raw = writes_raw(&options);
     Ok(Store {
         raw: raw.then(|| rollups.raw(path)).transpose()?,
         rollups: Some(Box::new(rollups)),
     })
 }
 
-/// Whether a `sqlite:///FILE?…` URL can be; the file is not touched.
+/// The store of a `sqlite:///FILE?…` URL; the file is not touched.
 ///
 /// # Errors
-/// `Refused`.
-pub fn check(url: &str) -> Result<(), SinkError> {
-    parse(url).map(drop)
+/// `Refused` for a URL that cannot be.
+pub fn shape(url: &str) -> Result<Shape, SinkError> {
+    let (path, options) = parse(url)?;
+    Ok(Shape {
+        name: named(path),
+        rollups: true,
+        raw: writes_raw(&options),
+    })
+}
+
+/// Raw flows are off unless the URL says otherwise.
+fn writes_raw(options: &StoreOptions) -> bool {
+    options.raw == Some(true)
+}
+
+fn named(path: &Path) -> String {
+    format!("sqlite://{}", path.display())
 }
 
 /// The schema of a `sqlite:///FILE` URL.
@@ -90,7 +106,7 @@ impl Sqlite {
     /// `Refused` if it is no database or has another schema, `Retry` if it is locked, `Fatal` if it cannot be opened
     /// or written.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Sqlite, SinkError> {
-        let name = format!("sqlite://{}", path.display());
+        let name = named(path);
         let mut sink = Sqlite {
             connection: connect(path, &name)?,
             name,

@@ -1,0 +1,121 @@
+//! A store that did not answer when the job started: opened when it does.
+//!
+//! Law 6: a sink that is down costs the others nothing, at the start as at any other time. Opening is tried where the
+//! cursors are read, so that the follower's own loop waits, tells and counts; what trying again does not help against
+//! ends the job then, as it would have ended the start.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::url::{self, Shape, Source, Store};
+use crate::{Applied, Cursors, Delta, RawBlock, RawCursors, RawSink, Sink, SinkError};
+
+/// The store of a URL that could not be opened, for the reason given.
+///
+/// # Errors
+/// `Refused` for a URL that cannot be.
+pub(crate) fn later(url: &str, source: &Source<'_>, why: &SinkError) -> Result<Store, SinkError> {
+    let Shape { name, rollups, raw } = url::shape(url)?;
+    let door = Arc::new(Door {
+        url: url.to_owned(),
+        source: (source.url.to_owned(), source.partitions),
+        opened: Mutex::default(),
+    });
+    let rollups = rollups.then(|| {
+        Late::<dyn Sink>::boxed(&name, &door, why, |store| &mut store.rollups) as Box<dyn Sink>
+    });
+    let raw = raw.then(|| {
+        Late::<dyn RawSink>::boxed(&name, &door, why, |store| &mut store.raw) as Box<dyn RawSink>
+    });
+    Ok(Store { rollups, raw })
+}
+
+/// One half of a store: what writes rollups, or what writes raw flows.
+type Half<S> = fn(&mut Store) -> &mut Option<Box<S>>;
+
+/// The way in, shared by the halves of a store, which are opened together.
+struct Door {
+    url: String,
+    /// The topic that the job reads, and how many partitions it has.
+    source: (String, u32),
+    opened: Mutex<Option<Store>>,
+}
+
+impl Door {
+    fn take<S: ?Sized>(&self, half: Half<S>) -> Result<Box<S>, SinkError> {
+        // No code that can panic leaves the lock in disorder: a store is there or is not.
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = match opened.as_mut() {
+            Some(store) => store,
+            None => {
+                let (url, partitions) = (self.source.0.as_str(), self.source.1);
+                opened.insert(url::open_beside(&self.url, &Source { url, partitions })?)
+            }
+        };
+        let missing = || SinkError::fatal(format!("sink {}: opened twice", self.url));
+        half(store).take().ok_or_else(missing)
+    }
+}
+
+/// A half that is not open yet.
+struct Late<S: ?Sized> {
+    name: String,
+    door: Arc<Door>,
+    half: Half<S>,
+    inner: Option<Box<S>>,
+    /// What the start has seen: the first question is answered with it, instead of waiting as long once more.
+    seen: Option<SinkError>,
+}
+
+impl<S: ?Sized> Late<S> {
+    fn boxed(name: &str, door: &Arc<Door>, why: &SinkError, half: Half<S>) -> Box<Late<S>> {
+        Box::new(Late {
+            name: name.to_owned(),
+            door: Arc::clone(door),
+            half,
+            inner: None,
+            seen: Some(why.clone()),
+        })
+    }
+
+    fn open(&mut self) -> Result<&mut Box<S>, SinkError> {
+        if let Some(error) = self.seen.take() {
+            return Err(error);
+        }
+        match self.inner {
+            Some(ref mut inner) => Ok(inner),
+            None => {
+                let inner = self.door.take(self.half)?;
+                tracing::info!(sink = self.name, "the store answers now");
+                Ok(self.inner.insert(inner))
+            }
+        }
+    }
+}
+
+impl Sink for Late<dyn Sink> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn cursors(&mut self) -> Result<Cursors, SinkError> {
+        self.open()?.cursors()
+    }
+
+    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
+        self.open()?.apply(delta)
+    }
+}
+
+impl RawSink for Late<dyn RawSink> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn cursors(&mut self) -> Result<RawCursors, SinkError> {
+        self.open()?.cursors()
+    }
+
+    fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
+        self.open()?.apply(block)
+    }
+}

@@ -1,0 +1,126 @@
+//! A store that is away when the job starts, and one that stands still when the job is to end: the others get all.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use flow_ingest::mock::Generator;
+
+use crate::own::{Live, Own, complete};
+use crate::store::Store;
+use crate::world::{self, JobFiles, World};
+
+/// Longest wait for rows.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// What a supervisor gives the job to end, as the units and the compose files have it.
+const SUPERVISOR: Duration = Duration::from_secs(60);
+/// Flows of a quarter of an hour: more slots complete.
+const QUARTER: u64 = 90_000;
+
+fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+/// Writes a quarter of an hour of flows; the job, running or not, owes its stores new slots then.
+fn more(world: &World, generator: &mut Generator) {
+    crate::write(world, generator, QUARTER);
+}
+
+fn until_end(world: &World, job: &JobFiles) -> Output {
+    let mut run = world.run(job, "2", &["--until-end"]);
+    run.output().expect("it runs")
+}
+
+/// Starts the job; its messages go into a file.
+fn start(world: &World, job: &JobFiles, messages: &Path) -> Live {
+    let told = File::create(messages).expect("a file");
+    let child = world.run(job, "2", &[]).stderr(told).spawn();
+    Live(child.expect("it starts"))
+}
+
+#[test]
+fn a_store_away_at_the_start_and_one_that_stands_still_at_the_end() {
+    let Some((own, servers)) = Own::up() else {
+        return;
+    };
+    let world = World::new("absent");
+    let mut generator = crate::generator(720_000, 17);
+    let mut job = world.job("absent");
+    job.stores.push(servers.postgres(""));
+    job.stores.push(servers.clickhouse(""));
+    let (sqlite, postgres, clickhouse) = (&job.stores[0], &job.stores[1], &job.stores[2]);
+    let messages = job.state.with_extension("log");
+    let told = || std::fs::read_to_string(&messages).expect("messages");
+
+    // A first start needs every store.
+    own.tell("stop", "postgres");
+    more(&world, &mut generator);
+    let refused = until_end(&world, &job);
+    let line = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(69), "{line}");
+    assert!(line.contains(&name(postgres)), "{line}");
+    own.tell("start", "postgres");
+    let first = until_end(&world, &job);
+    let line = String::from_utf8_lossy(&first.stderr);
+    assert!(first.status.success(), "{line}");
+
+    // A job that goes on does without one, and comes back to it.
+    own.tell("stop", "postgres");
+    let before = complete(sqlite);
+    more(&world, &mut generator);
+    let mut live = start(&world, &job, &messages);
+    let gained = |store: &Store| complete(store) > before;
+    until("the stores that are there get new slots", || {
+        gained(sqlite) && gained(clickhouse)
+    });
+    assert!(live.0.try_wait().expect("a child").is_none(), "{}", told());
+    let starts = "the job starts without this store";
+    assert!(told().contains(starts), "{}", told());
+    let away = complete(sqlite);
+    own.tell("start", "postgres");
+    until("the store that is back gets them, too", || {
+        complete(postgres) >= away
+    });
+
+    // One that stands still neither holds the others up nor keeps the job from ending.
+    own.tell("pause", "postgres");
+    let before = complete(sqlite);
+    more(&world, &mut generator);
+    until("the others go on", || {
+        complete(sqlite) > before && complete(clickhouse) > before
+    });
+    let (begun, id) = (Instant::now(), live.0.id().to_string());
+    let term = Command::new("kill").args(["-TERM", &id]).status();
+    assert!(term.expect("kill").success());
+    let status = live.0.wait().expect("it ends");
+    let took = begun.elapsed();
+    assert!(took < SUPERVISOR, "ended after {took:?}: {}", told());
+    assert_eq!(status.code(), Some(69), "{}", told());
+    let last = told().lines().last().unwrap_or_default().to_owned();
+    assert!(last.contains(&name(postgres)), "{last}");
+    println!(
+        "SIGTERM with a paused PostgreSQL: ended after {} s: {last}",
+        took.as_secs()
+    );
+    own.tell("resume", "postgres");
+    let rest = until_end(&world, &job);
+    let line = String::from_utf8_lossy(&rest.stderr);
+    assert!(rest.status.success(), "{line}");
+    let expected = world.expected(&job);
+    for store in &job.stores {
+        let compared = world::compare(&expected, store.content());
+        println!("{}: {compared}", store.url());
+    }
+}
+
+/// Host and database, as the job's messages name the store.
+fn name(store: &Store) -> String {
+    let url = store.url();
+    let (_, place) = url.rsplit_once('@').unwrap_or(("", &url));
+    place.split('?').next().unwrap_or_default().to_owned()
+}
