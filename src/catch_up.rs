@@ -60,7 +60,7 @@ pub(crate) fn join(followers: Vec<Follower>) -> Result<Result<(), SinkError>, Fa
             thread.join().map_err(died)?
         } else {
             Err(SinkError::retry(format!(
-                "sink {name}: its server does not answer, it is left where it stands; the next start goes on from there"
+                "sink {name}: still waits for a server; it is left where it stands, and the next start goes on from there"
             )))
         };
         first = first.and(result);
