@@ -15,6 +15,7 @@ use crate::committer::{Committer, Outcome};
 use crate::driver::{Driver, Ready, Turn};
 use crate::failure::{Failure, JobError};
 use crate::job::{Job, Ticks, groups_of};
+use crate::lookout::Lookout;
 use crate::restore::Start;
 use crate::status::Waiting;
 use crate::tick::{Report, Sealed};
@@ -41,13 +42,15 @@ pub(crate) struct Chief {
     partial: bool,
     first_reach_ns: i64,
     committing: bool,
+    /// `None` for a job that reads to an end.
+    lookout: Option<Lookout>,
 }
 
 impl Chief {
     pub(crate) fn new(
         job: Job,
         driver: Driver,
-        committer: Committer,
+        (committer, lookout): (Committer, Option<Lookout>),
         start: &Start,
         ticks: Ticks,
     ) -> Chief {
@@ -60,6 +63,7 @@ impl Chief {
             partial: start.partial && start.base.number == 0,
             first_reach_ns: i64::MIN,
             committing: false,
+            lookout,
         }
     }
 
@@ -81,6 +85,9 @@ impl Chief {
         }
         if let Some(ready) = self.ready(heard) {
             self.commit(ready, heard);
+        }
+        if let Some(lookout) = &self.lookout {
+            self.driver.found(lookout.found());
         }
         if self.job.stop.load(Ordering::Acquire) {
             self.driver.stop();
@@ -191,6 +198,8 @@ impl Chief {
         metrics
             .tick
             .set(i64::try_from(self.driver.tick()).unwrap_or(i64::MAX));
+        let partitions = i64::try_from(ledger.positions.len());
+        metrics.partitions.set(partitions.unwrap_or(i64::MAX));
         metrics
             .open_keys
             .set(i64::try_from(open_keys).unwrap_or(i64::MAX));

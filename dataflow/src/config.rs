@@ -98,6 +98,8 @@ pub struct JobConfig {
     pub checkpoint_gap_millis: u64,
     /// Everything read for this long: emission goes on by the injected clock. Milliseconds.
     pub idle_millis: u64,
+    /// Between two looks for new partitions, milliseconds.
+    pub partitions_millis: u64,
     /// A deliberate breakage, for the tests that prove it is caught.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
@@ -116,6 +118,7 @@ impl Default for JobConfig {
             checkpoint_millis: 10_000,
             checkpoint_gap_millis: 1_000,
             idle_millis: 60_000,
+            partitions_millis: 10_000,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

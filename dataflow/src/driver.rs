@@ -53,7 +53,6 @@ enum Phase {
 /// Worker 0's view of the job.
 pub(crate) struct Driver {
     config: JobConfig,
-    partitions: usize,
     pub(crate) ledger: Ledger,
     last: Tick,
     opened_millis: u64,
@@ -64,7 +63,7 @@ pub(crate) struct Driver {
     hurry: bool,
     paused: bool,
     read: BTreeMap<usize, u64>,
-    ended: usize,
+    ended: u32,
     failed: bool,
     phase: Phase,
     idle_since_millis: Option<u64>,
@@ -92,9 +91,9 @@ impl Driver {
             complete_secs: 0,
             slow_ns: i64::MAX,
             seal: 0,
+            partitions: u32::try_from(ledger.positions.len()).unwrap_or(u32::MAX),
         };
         Driver {
-            partitions: ledger.positions.len(),
             config,
             ledger,
             last,
@@ -136,6 +135,16 @@ impl Driver {
             Report::Read { .. } => {} // of a tick that is over
             Report::Ended => self.ended += 1,
             Report::Failed => self.failed = true,
+        }
+    }
+
+    /// The topic has so many partitions: those that are new are read from the next tick on. Law 2: until then they
+    /// count as unread, so that nothing completes past them.
+    pub(crate) fn found(&mut self, partitions: u32) {
+        if partitions > self.last.partitions && self.phase == Phase::Running {
+            self.ledger.grow(self.last.partitions..partitions);
+            self.last.partitions = partitions;
+            self.hurry = true;
         }
     }
 
@@ -197,7 +206,10 @@ impl Driver {
             self.phase = Phase::Closed;
             return Some(Turn::Close);
         }
-        if self.phase == Phase::Running && self.config.until_end && self.ended >= self.partitions {
+        if self.phase == Phase::Running
+            && self.config.until_end
+            && self.ended >= self.last.partitions
+        {
             self.phase = Phase::Ended(self.last.n);
         }
         // The newest tick ends only when the next one opens: three unfinished at the most.

@@ -20,11 +20,7 @@ fn position(offset: u64, clock_secs: i64) -> Position {
 
 /// A driver over two partitions that nothing was read of.
 fn driver(config: JobConfig) -> Driver {
-    let unread = Position {
-        offset: 0,
-        clock_ns: i64::MIN,
-        last_record: None,
-    };
+    let unread = Position::beginning(0);
     let positions = BTreeMap::from([(0, unread), (1, unread)]);
     let ledger = Ledger::new(
         &genesis(&config, "test"),
@@ -127,6 +123,26 @@ fn the_watermark_is_the_slowest_unread_clock_or_the_furthest_of_all() {
         (BEGIN + 1_000) * SECOND_NS,
         "it never goes back"
     );
+}
+
+#[test]
+fn a_partition_that_is_found_counts_as_unread_until_it_is_read() {
+    let mut driver = driver(JobConfig::default());
+    open(&mut driver, 0, 1);
+    driver.found(3);
+    let second = open(&mut driver, 1, 1);
+    assert_eq!(second.partitions, 3, "at once");
+    end(
+        &mut driver,
+        1,
+        [(5, BEGIN + 900, true), (5, BEGIN, false)],
+        1,
+    );
+    assert_eq!(driver.ledger.watermark_ns, i64::MIN, "nothing passes it");
+    assert_eq!(driver.ledger.positions[&2], Position::beginning(0));
+    assert_eq!(driver.ledger.starts[&2], 0);
+    driver.found(2);
+    assert_eq!(open(&mut driver, 1_001, 2).partitions, 3, "none is lost");
 }
 
 #[test]

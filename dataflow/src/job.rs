@@ -30,6 +30,7 @@ use crate::driver::Driver;
 use crate::enrich::Enricher;
 use crate::failure::{Failure, JobError};
 use crate::ledger::Ledger;
+use crate::lookout::Lookout;
 use crate::metrics::Metrics;
 use crate::partition::{Downstream, Partition};
 use crate::preaggregate::PreAggregate;
@@ -145,11 +146,10 @@ fn work(
                 enricher: Enricher::new(start.versions.clone()),
                 sums: PreAggregate::new(),
             };
-            let told = (job.config.clone(), job.metrics.clone(), failure.clone());
             let state =
                 crate::window_state::WindowState::new(job.config.rows.window_secs, BTreeSet::new());
             (
-                Source::new(me, Vec::new(), down, told),
+                Source::new(me, job, (Vec::new(), u32::MAX), down, failure),
                 Windows::new(me, state, writer.clone(), false),
             )
         }
@@ -176,7 +176,13 @@ fn work(
         );
         let now = (job.clock)() / 1_000_000;
         let driver = Driver::new(job.config.clone(), ledger, start.next_number, now);
-        chief = Some(Chief::new(job.clone(), driver, committer, start, handle));
+        let pause = Duration::from_millis(job.config.partitions_millis);
+        let lookout = (!job.config.until_end)
+            .then(|| Lookout::start(Arc::clone(&job.topic), pause))
+            .transpose()
+            .map_err(|error| JobError::Dataflow(error.to_string()))?;
+        let helpers = (committer, lookout);
+        chief = Some(Chief::new(job.clone(), driver, helpers, start, handle));
     } else {
         drop(handle);
     }
@@ -228,8 +234,8 @@ fn parts(
         enricher: Enricher::new(start.versions.clone()),
         sums,
     };
-    let told = (config.clone(), job.metrics.clone(), failure.clone());
-    let source = Source::new(me, partitions, down, told);
+    let known = u32::try_from(start.positions.len()).unwrap_or(u32::MAX);
+    let source = Source::new(me, job, (partitions, known), down, failure);
     let state = restore::windows(config, &start.base, &job.state, me)?;
     let early = broken!(config, NextTickFolded);
     Ok((source, Windows::new(me, state, writer.clone(), early)))

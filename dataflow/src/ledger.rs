@@ -67,6 +67,15 @@ impl Ledger {
         }
     }
 
+    /// Partitions that were found while running: nothing of them was read yet.
+    pub(crate) fn grow(&mut self, new: std::ops::Range<u32>) {
+        for partition in new {
+            self.positions.insert(partition, Position::beginning(0));
+            self.starts.insert(partition, 0);
+            self.unread.insert(partition, true);
+        }
+    }
+
     /// A tick is closed: its cuts are the positions now.
     pub(crate) fn close(&mut self, tick: &Tick, cuts: Vec<Cut>) {
         self.timeline.fence_secs = self.timeline.fence_secs.max(tick.fence_secs);

@@ -16,6 +16,7 @@ mod enrich;
 mod failure;
 mod job;
 mod ledger;
+mod lookout;
 mod metrics;
 #[cfg(feature = "mutants")]
 mod mutant;

@@ -36,6 +36,8 @@ pub struct Metrics {
     /// Receive times replaced by the topic's timestamp.
     pub untrusted: Counter,
     refused: Family<Reason, Counter>,
+    /// Partitions being read.
+    pub partitions: Gauge,
     /// Number of the newest tick.
     pub tick: Gauge,
     /// Watermark, seconds since 1970.
@@ -77,6 +79,11 @@ impl Metrics {
             "window_refused_flows",
             "Flows kept out of rows",
             m.refused.clone(),
+        );
+        r.register(
+            "source_partitions",
+            "Partitions being read",
+            m.partitions.clone(),
         );
         r.register("job_tick", "Number of the newest tick", m.tick.clone());
         r.register(

@@ -63,11 +63,7 @@ pub(crate) fn start(
             }
             None => {
                 partial |= bounds.earliest > 0;
-                Position {
-                    offset: bounds.earliest,
-                    clock_ns: i64::MIN,
-                    last_record: None,
-                }
+                Position::beginning(bounds.earliest)
             }
         };
         let clock_ns = if broken!(config, ClocksNotDurable) {

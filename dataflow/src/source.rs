@@ -12,6 +12,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use flow_proto::RowRecord;
+use flow_state::Position;
+use flow_topic::{Topic, Wake};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -22,6 +24,7 @@ use timely::scheduling::Activator;
 
 use crate::config::JobConfig;
 use crate::failure::Failure;
+use crate::job::Job;
 use crate::metrics::Metrics;
 use crate::partition::{Downstream, Partition, Stop};
 use crate::tick::{Report, Tick};
@@ -48,6 +51,11 @@ type Open = (Tick, Capability<u64>, Capability<u64>);
 pub(crate) struct Source {
     pub(crate) worker: usize,
     pub(crate) partitions: Vec<Partition>,
+    /// How many the topic had when it was last told.
+    known: u32,
+    topic: Arc<dyn Topic>,
+    /// Wakes this operator; `None` until it is built.
+    wake: Option<Wake>,
     pub(crate) down: Downstream,
     pub(crate) config: JobConfig,
     pub(crate) metrics: Metrics,
@@ -58,22 +66,60 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Over these partitions, out of so many that the topic has.
     pub(crate) fn new(
         worker: usize,
-        partitions: Vec<Partition>,
+        job: &Job,
+        (partitions, known): (Vec<Partition>, u32),
         down: Downstream,
-        (config, metrics, failure): (JobConfig, Metrics, Failure),
+        failure: &Failure,
     ) -> Source {
-        let flight = VecDeque::new();
         Source {
             worker,
             partitions,
+            known,
+            topic: Arc::clone(&job.topic),
+            wake: None,
             down,
-            config,
-            metrics,
-            failure,
-            flight,
+            config: job.config.clone(),
+            metrics: job.metrics.clone(),
+            failure: failure.clone(),
+            flight: VecDeque::new(),
             told_bytes: 0,
+        }
+    }
+
+    /// From now on it is woken when a partition that had nothing to show may have something.
+    fn wake_by(&mut self, wake: Wake) {
+        for partition in &mut self.partitions {
+            partition.wake_by(Arc::clone(&wake));
+        }
+        self.wake = Some(wake);
+    }
+
+    /// A tick begins: every partition may be read on, and those of ours that are new with it from their first record.
+    fn begin_tick(&mut self, tick: &Tick, reports: &mut Vec<Report>) {
+        self.partitions.iter_mut().for_each(|p| p.waits = false);
+        let new = self.known..tick.partitions;
+        self.known = self.known.max(tick.partitions);
+        for id in new {
+            if usize::try_from(id).is_ok_and(|id| id % self.config.workers != self.worker) {
+                continue;
+            }
+            match self.topic.reader(id, 0) {
+                Ok(reader) => {
+                    tracing::info!(partition = id, "a new partition is read");
+                    let mut new = Partition::new(id, reader, Position::beginning(0), None);
+                    if let Some(wake) = &self.wake {
+                        new.wake_by(Arc::clone(wake));
+                    }
+                    self.partitions.push(new);
+                }
+                Err(error) => {
+                    self.failure.set(error.into());
+                    reports.push(Report::Failed);
+                }
+            }
         }
     }
 
@@ -169,14 +215,12 @@ pub(crate) fn source<'s>(
     let mut reports_out = OutputBuilder::<u64, Builder<Report>>::from(output);
     let activator = scope.activator_for(builder.operator_info().address);
     *finished.wake.borrow_mut() = Some(activator.clone());
-    for partition in &mut source.partitions {
-        let path = builder.operator_info().address.to_vec();
-        let arrived = scope.worker().sync_activator_for(path);
-        partition.wake_by(Arc::new(move || {
-            // Fails only when the worker has ended.
-            let _ = arrived.activate();
-        }));
-    }
+    let path = builder.operator_info().address.to_vec();
+    let arrived = scope.worker().sync_activator_for(path);
+    source.wake_by(Arc::new(move || {
+        // Fails only when the worker has ended.
+        let _ = arrived.activate();
+    }));
     builder.build(move |initial| {
         drop(initial);
         let mut open: Option<Open> = None;
@@ -203,7 +247,9 @@ pub(crate) fn source<'s>(
                         .give_iterator(source.down.sums.out.drain(..));
                     reports_out.session(&reports).give_iterator(told.drain(..));
                 }
-                source.partitions.iter_mut().for_each(|p| p.waits = false);
+                if let Some((tick, ..)) = &open {
+                    source.begin_tick(tick, &mut told);
+                }
             }
             let Some((tick, rows, reports)) = &open else {
                 return;

@@ -21,6 +21,8 @@ pub(crate) struct Tick {
     pub(crate) slow_ns: i64,
     /// Number of the checkpoint that seals this tick; 0: none.
     pub(crate) seal: u64,
+    /// Partitions of the topic: new ones are read from this tick on.
+    pub(crate) partitions: u32,
 }
 
 /// Flows of one slot in one partition and tick: in rows, too early, too late, implausible.

@@ -23,6 +23,7 @@ fn config() -> JobConfig {
         checkpoint_gap_millis: 3,
         checkpoint_millis: 15,
         tick_millis: 7,
+        partitions_millis: 1,
         ..JobConfig::default()
     }
 }
@@ -208,19 +209,23 @@ fn check(seed: u64, config: &JobConfig, worker_counts: &[usize]) -> Result<Outco
 
 #[test]
 fn rows_equal_the_oracle_whatever_happens() {
-    let (mut rows, mut attempts, mut refused) = (0, 0, [0; 3]);
+    let (mut rows, mut attempts, mut added, mut refused) = (0, 0, 0, [0; 3]);
     for seed in 0..60 {
         let outcome =
             check(seed, &config(), &[1, 2, 4]).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
         rows += outcome.table.rows.len();
         attempts += outcome.attempts;
+        added += outcome.added;
         for counts in outcome.checkpoint.slots.values() {
             refused[0] += counts.too_early;
             refused[1] += counts.too_late;
             refused[2] += counts.implausible;
         }
     }
-    println!("{rows} rows, {attempts} attempts, refused (early, late, implausible) {refused:?}");
+    println!(
+        "{rows} rows, {attempts} attempts, {added} partitions added, refused (early, late, implausible) {refused:?}"
+    );
+    assert!(added > 20, "{added} partitions added");
     assert!(
         refused.iter().all(|n| *n > 100),
         "every reason occurs: {refused:?}"

@@ -106,11 +106,7 @@ impl Places<'_> {
             through: number,
             at,
         };
-        let start = self.newest.starts.get(&partition).map(|offset| Position {
-            offset: *offset,
-            clock_ns: i64::MIN,
-            last_record: None,
-        });
+        let start = self.start(partition);
         match (self.oldest.cut.get(&partition), start) {
             (None, Some(start)) => (begin(self.oldest.number, start), Placed::Exactly),
             (Some(_), Some(start)) if self.oldest.number == 1 => (begin(0, start), Placed::Exactly),
@@ -124,25 +120,19 @@ impl Places<'_> {
     }
 
     fn here(&self, partition: u32) -> Position {
-        let unknown = Position {
-            offset: 0,
-            clock_ns: i64::MIN,
-            last_record: None,
-        };
-        self.newest.cut.get(&partition).copied().unwrap_or(unknown)
+        let here = self.newest.cut.get(&partition).copied();
+        here.unwrap_or(Position::beginning(0))
+    }
+
+    fn start(&self, partition: u32) -> Option<Position> {
+        let offset = self.newest.starts.get(&partition).copied();
+        offset.map(Position::beginning)
     }
 
     /// Where a checkpoint has a partition; before it was found, at its start.
     fn position(&self, checkpoint: &Checkpoint, partition: u32) -> Option<Position> {
-        let start = || {
-            let offset = *self.newest.starts.get(&partition)?;
-            Some(Position {
-                offset,
-                clock_ns: i64::MIN,
-                last_record: None,
-            })
-        };
-        checkpoint.cut.get(&partition).copied().or_else(start)
+        let cut = checkpoint.cut.get(&partition).copied();
+        cut.or_else(|| self.start(partition))
     }
 }
 

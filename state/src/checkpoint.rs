@@ -22,6 +22,17 @@ pub struct Position {
     pub last_record: Option<(u64, i64, u32)>,
 }
 
+impl Position {
+    /// Before the first record that is read: no clock yet, no record to be recognised by.
+    pub fn beginning(offset: u64) -> Position {
+        Position {
+            offset,
+            clock_ns: i64::MIN,
+            last_record: None,
+        }
+    }
+}
+
 /// One rollup's slot: the unit that completes, freezes and retires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Group {

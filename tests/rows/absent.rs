@@ -7,24 +7,14 @@ use std::time::{Duration, Instant};
 
 use flow_ingest::mock::Generator;
 
-use crate::own::{Live, Own, complete};
+use crate::own::{Live, Own, complete, until};
 use crate::store::Store;
 use crate::world::{self, JobFiles, World};
 
-/// Longest wait for rows.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// What a supervisor gives the job to end, as the units and the compose files have it.
 const SUPERVISOR: Duration = Duration::from_secs(60);
 /// Flows of a quarter of an hour: more slots complete.
 const QUARTER: u64 = 90_000;
-
-fn until(what: &str, holds: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
-}
 
 /// Writes a quarter of an hour of flows; the job, running or not, owes its stores new slots then.
 fn more(world: &World, generator: &mut Generator) {

@@ -12,6 +12,7 @@
 
 mod absent;
 mod every_store;
+mod grown;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
 mod outages;

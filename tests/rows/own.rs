@@ -4,9 +4,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
 use crate::servers::Servers;
 use crate::store::Store;
+
+/// Longest wait for what must come.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Servers of one test; they end with it, or with the process.
 pub(crate) struct Own {
@@ -87,4 +91,13 @@ impl Drop for Live {
 pub(crate) fn complete(store: &Store) -> u64 {
     let sql = "select count(*) from slots where rollup = 'rollup_5m' and state in ('complete', 'retired')";
     store.query(sql)[0][0].parse().expect("a number")
+}
+
+/// Looks until it holds.
+pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "not in {PATIENCE:?}: {what}");
+        std::thread::yield_now();
+    }
 }

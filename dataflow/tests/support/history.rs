@@ -1,5 +1,5 @@
-//! One history of a job: records become visible in seeded bursts, the job dies and is started again with other worker
-//! counts, and in the end everything is read and every slot but the last has retired.
+//! One history of a job: records become visible in seeded bursts, partitions are added, the job dies and is started again
+//! with other worker counts, and in the end everything is read and every slot but the last has retired.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,6 +19,8 @@ pub struct Outcome {
     pub table: Table,
     pub checkpoint: Arc<Checkpoint>,
     pub attempts: u64,
+    /// Partitions that were not there when the job first started.
+    pub added: u64,
     pub topic: MemoryTopic,
     pub state: StateDir,
     /// The state's folder, for as long as this lives.
@@ -60,6 +62,9 @@ pub fn run(
         state: dir.path().to_owned(),
         goal_secs: goal - goal % config.rows.window_secs,
     };
+    let partitions = history.topic.count() as u64;
+    let first = 1 + history.dice.roll(partitions) as usize;
+    history.topic.show(first);
     let mut table = Table::default();
     let deaths = history.dice.roll(4);
     for attempt in 1..=deaths {
@@ -73,6 +78,7 @@ pub fn run(
         table,
         checkpoint,
         attempts: deaths + 1,
+        added: partitions - first as u64,
         state: history.state(),
         topic: history.topic,
         folder: dir,
@@ -106,6 +112,10 @@ impl History<'_> {
             let partition = self.dice.roll(self.topic.count() as u64) as usize;
             let burst = 1 + self.dice.roll(25);
             self.topic.reveal(partition, burst);
+            if self.dice.chance(3) {
+                self.topic
+                    .show(self.topic.count().min(self.topic.shown() + 1));
+            }
             if (0..self.topic.count()).all(|p| !self.topic.reveal(p, 0)) {
                 break;
             }
@@ -115,6 +125,7 @@ impl History<'_> {
             }
         }
         if last {
+            self.topic.show(self.topic.count());
             let goal = self.goal_secs;
             wait(|| {
                 let look = status.look();
@@ -146,7 +157,7 @@ impl History<'_> {
 
     /// Everything visible was read, and its ticks are closed.
     fn read(&self, look: &Snapshot) -> bool {
-        (0..self.topic.count()).all(|p| {
+        (0..self.topic.shown()).all(|p| {
             let at = look.positions.get(&(p as u32));
             at.is_some_and(|at| at.offset >= self.topic.visible(p))
         })

@@ -1,7 +1,7 @@
-//! A topic in memory whose records become visible when the test says so.
+//! A topic in memory whose records, and whose partitions, become visible when the test says so.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use flow_topic::{
     Bounds, Headers, NewRecord, Reader, RecordRef, Timestamps, Topic, TopicError, Writer,
@@ -23,7 +23,7 @@ struct Partition {
 
 /// The topic. Clones share the records and what is visible of them.
 #[derive(Clone, Debug)]
-pub struct MemoryTopic(Arc<Vec<Partition>>, Arc<AtomicBool>);
+pub struct MemoryTopic(Arc<Vec<Partition>>, Arc<AtomicBool>, Arc<AtomicU32>);
 
 const OURS: &[u8] = b"\x0dflow-pipeline\x01\x001";
 
@@ -33,10 +33,23 @@ impl MemoryTopic {
             records,
             visible: AtomicU64::new(0),
         };
+        let partitions: Vec<_> = partitions.into_iter().map(make).collect();
+        let shown = partitions.len() as u32;
         MemoryTopic(
-            Arc::new(partitions.into_iter().map(make).collect()),
+            Arc::new(partitions),
             Arc::default(),
+            Arc::new(AtomicU32::new(shown)),
         )
+    }
+
+    /// The topic has this many of its partitions from now on.
+    pub fn show(&self, partitions: usize) {
+        self.2.store(partitions as u32, Ordering::Release);
+    }
+
+    /// How many partitions it has for those who ask.
+    pub fn shown(&self) -> usize {
+        self.2.load(Ordering::Acquire) as usize
     }
 
     /// While broken, every read fails: the job ends at once, without another checkpoint, as if it was killed.
@@ -79,7 +92,7 @@ impl Topic for MemoryTopic {
         "memory://test".to_owned()
     }
     fn partitions(&self) -> Result<u32, TopicError> {
-        Ok(self.count() as u32)
+        Ok(self.shown() as u32)
     }
     fn timestamps(&self) -> Timestamps {
         Timestamps::Create

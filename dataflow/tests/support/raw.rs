@@ -12,11 +12,7 @@ use super::history::Outcome;
 
 /// Where a partition begins.
 fn start(checkpoint: &Checkpoint, partition: u32) -> Position {
-    Position {
-        offset: checkpoint.starts[&partition],
-        clock_ns: i64::MIN,
-        last_record: None,
-    }
+    Position::beginning(checkpoint.starts[&partition])
 }
 
 fn read(reader: &RawReader, span: &RawSpan<'_>) -> Vec<EnrichedFlow> {
@@ -47,14 +43,17 @@ pub fn flows(outcome: &Outcome, config: &JobConfig, tables: &Arc<TableSet>) -> V
         for number in outcome.state.numbers().expect("a listing") {
             let to = outcome.state.checkpoint(number).expect("whole");
             let to = to.expect("no raw cursor lets go of it");
+            let Some(cut) = to.cut.get(partition).copied() else {
+                continue; // found later
+            };
             let span = RawSpan {
                 partition: *partition,
                 from,
-                end_offset: to.cut[partition].offset,
+                end_offset: cut.offset,
                 timeline: &to.timeline,
             };
             flows.extend(read(&reader, &span));
-            from = to.cut[partition];
+            from = cut;
         }
         let whole = RawSpan {
             partition: *partition,

@@ -1,0 +1,83 @@
+//! A topic that is given more partitions while the job reads it: nothing of them is missed, in rows or raw flows.
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+
+use crate::own::{Live, until};
+use crate::servers::Servers;
+use crate::world::{self, World};
+
+const FLOWS: u64 = 90_000;
+
+/// Gives a topic so many partitions.
+fn grow(broker: &str, topic: &str, partitions: usize) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", broker)
+        .create()
+        .expect("a client");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let (new, options) = (NewPartitions::new(topic, partitions), AdminOptions::new());
+    let grown = runtime.block_on(admin.create_partitions([&new], &options));
+    grown
+        .expect("an answer")
+        .remove(0)
+        .expect("more partitions");
+}
+
+#[test]
+fn partitions_added_while_the_job_reads() {
+    let Some(servers) = Servers::shared() else {
+        return;
+    };
+    let url = servers.topic("grown");
+    let (_, name) = url.rsplit_once('/').expect("a URL");
+    let world = World::on("grown", url.clone());
+    let mut generator = crate::generator(720_000, 23);
+    crate::write(&world, &mut generator, FLOWS);
+    let before = world.topic().partitions().expect("a number");
+    let mut job = world.job("grown");
+    job.stores.push(servers.postgres(""));
+    let mut live = Live(world.run(&job, "2", &[]).spawn().expect("it starts"));
+    let postgres = &job.stores[1];
+    let raw = |condition: &str| {
+        let sql = format!("select count(*) from flows where {condition}");
+        postgres.query(&sql)[0][0].parse::<u64>().expect("a number")
+    };
+    let made = || {
+        let sql = "select count(*) from pg_tables where tablename = 'flows'";
+        postgres.query(sql)[0][0] != "0"
+    };
+    until("the job has begun", || made() && raw("true") > 0);
+
+    grow(servers.broker(), name, before as usize + 2);
+    until("the topic has more partitions", || {
+        world.topic().partitions().expect("a number") == before + 2
+    });
+    crate::write(&world, &mut generator, FLOWS);
+    let new = format!("topic_partition >= {before}");
+    until("the new partitions are read", || raw(&new) > 0);
+    live.0.kill().expect("killed");
+    drop(live);
+
+    crate::write(&world, &mut generator, FLOWS);
+    let rest = world.run(&job, "1", &["--until-end"]).output();
+    let rest = rest.expect("it runs");
+    let told = String::from_utf8_lossy(&rest.stderr);
+    assert!(rest.status.success(), "{told}");
+    let expected = world.expected(&job);
+    let mut base = expected.rows.clone();
+    base.retain(|(rollup, _, _), _| *rollup == 0);
+    assert!(postgres.raw_sums() == base, "raw flows");
+    println!(
+        "{} of {} raw flows from partitions added later",
+        raw(&new),
+        raw("true")
+    );
+    for store in &job.stores {
+        let compared = world::compare(&expected, store.content());
+        println!("{}: {compared}", store.url());
+    }
+}
