@@ -5,6 +5,8 @@
 
 use std::io::{self, Write};
 
+use flow_sinks::Standing;
+
 use crate::cli;
 use crate::failure::{Exit, Failure};
 
@@ -44,9 +46,16 @@ fn apply(options: &cli::SchemaApply, out: &mut impl Write) -> Result<(), Failure
 
 fn diff(options: &cli::SchemaDiff, out: &mut impl Write) -> Result<(), Failure> {
     let mut schema = flow_sinks::schema(&options.sink)?;
-    let differences = schema.diff()?;
+    let Standing {
+        differences,
+        remarks,
+        ..
+    } = schema.look()?;
     for line in &differences {
         writeln!(out, "{line}")?;
+    }
+    for line in remarks {
+        tracing::info!(sink = schema.name(), "{line}");
     }
     if differences.is_empty() {
         return Ok(());

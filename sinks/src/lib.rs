@@ -40,7 +40,7 @@ pub use metrics::Metrics;
 pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
 pub use raw_follower::RawFollower;
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
-pub use schema::Schema;
+pub use schema::{Schema, Standing};
 pub use url::{Shape, Source, Store, open, open_beside, open_or_later, schema};
 
 /// A store that can follow.

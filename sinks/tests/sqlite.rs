@@ -53,8 +53,17 @@ fn what_cannot_be_used_is_refused_in_one_line() {
     )
     .unwrap();
     refused(&path("letter"), SinkErrorKind::Refused, "something else");
-    refused(&path("missing/f.db"), SinkErrorKind::Fatal, "folder exists");
-    refused(folder.path(), SinkErrorKind::Fatal, "folder exists");
+    let missing = format!(
+        "its folder {} is not there; make it",
+        path("missing").display()
+    );
+    refused(&path("missing/f.db"), SinkErrorKind::Fatal, &missing);
+    refused(
+        &path("letter/f.db"),
+        SinkErrorKind::Fatal,
+        "letter is no folder",
+    );
+    refused(folder.path(), SinkErrorKind::Fatal, "not a regular file");
     refused(
         &sql("other", "CREATE TABLE mails (id)"),
         SinkErrorKind::Refused,
@@ -96,6 +105,71 @@ fn what_cannot_be_used_is_refused_in_one_line() {
     let holder = Connection::open(&locked).unwrap();
     holder.execute_batch("BEGIN IMMEDIATE").unwrap();
     refused(&locked, SinkErrorKind::Retry, "lock");
+}
+
+#[test]
+fn what_is_not_ours_under_a_name_of_ours_is_told_and_no_byte_of_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("ours");
+    drop(open(&made).unwrap());
+    let version_1 =
+        "DROP VIEW raw_flows_readable; DROP TABLE raw_flows; DROP TABLE flow_pipeline_raw_cursors;
+                     PRAGMA user_version = 1;";
+    for (n, (ours, sql, words)) in [
+        (
+            false,
+            "CREATE TABLE slots (mine)".to_owned(),
+            "table slots: column 1 `mine` should be `rollup TEXT NOT NULL KEY 1`",
+        ),
+        (
+            false,
+            "CREATE TABLE SLOTS (mine TEXT PRIMARY KEY)".to_owned(),
+            "table slots: column 1 `mine TEXT KEY 1` should be",
+        ),
+        (
+            false,
+            "CREATE VIEW slots AS SELECT 1 AS mine".to_owned(),
+            "table slots: is of kind view, should be a table",
+        ),
+        (
+            true,
+            format!("{version_1} CREATE TABLE raw_flows (mine)"),
+            "table raw_flows: is there, though the schema's version is 1",
+        ),
+        (
+            true,
+            format!("{version_1} CREATE TABLE raw_flows_readable (mine)"),
+            "table raw_flows_readable: is there, though",
+        ),
+        (
+            true,
+            format!("{version_1} DROP TABLE slots"),
+            "not empty, and table slots is missing",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = folder.path().join(n.to_string());
+        if ours {
+            std::fs::copy(&made, &path).unwrap();
+        }
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch(&sql).unwrap();
+        drop(connection);
+        let before = std::fs::read(&path).unwrap();
+        refused(&path, SinkErrorKind::Refused, words);
+        let mut schema = flow_sinks::schema(&format!("sqlite://{}", path.display())).unwrap();
+        let error = schema.apply(true).unwrap_err();
+        assert_eq!(error.kind, SinkErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        let found = schema.look().unwrap();
+        assert!(
+            !found.made_at_start && found.differences[0].contains(words),
+            "{found:?}"
+        );
+        assert!(std::fs::read(&path).unwrap() == before, "{sql}");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flow_dataflow::JobConfig;
+use flow_sinks::Standing;
 use flow_state::{Checkpoint, StateDir};
 use flow_topic::{Timestamps, Topic, TopicError};
 
@@ -90,21 +91,28 @@ pub(super) fn store(url: &str, state: Option<&Checkpoint>, found: &mut Findings)
         }
         return;
     }
-    match flow_sinks::schema(url).and_then(|mut schema| schema.is_empty()) {
-        Err(error) => found.wrong(error),
-        Ok(true) => found.good(format!(
-            "sink {name}: empty, its schema is made at the start"
-        )),
-        Ok(false) if cursors(url, state, found) => {
-            match flow_sinks::schema(url).and_then(|mut schema| schema.diff()) {
-                Err(error) => found.wrong(error),
-                Ok(lines) => lines
-                    .into_iter()
-                    .for_each(|line| found.doubtful(format!("sink {name}: {line}"))),
-            }
-        }
-        Ok(false) => {}
+    let looked = flow_sinks::schema(url).and_then(|mut schema| schema.look());
+    let Standing {
+        made_at_start,
+        differences,
+        remarks,
+    } = match looked {
+        Ok(standing) => standing,
+        Err(error) => return found.wrong(error),
+    };
+    if made_at_start {
+        let held = if remarks.is_empty() {
+            "empty, its schema is"
+        } else {
+            "its other tables are"
+        };
+        found.good(format!("sink {name}: {held} made at the start"));
+    } else if cursors(url, state, found) {
+        let lines = differences.into_iter();
+        lines.for_each(|line| found.doubtful(format!("sink {name}: {line}")));
     }
+    let lines = remarks.into_iter();
+    lines.for_each(|line| found.good(format!("sink {name}: {line}")));
 }
 
 /// Whether the store could be opened and belongs to this job.

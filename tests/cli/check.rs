@@ -122,7 +122,7 @@ fn what_does_not_fit_is_refused_by_check_and_by_run() {
             world.job("new", &[&foreign]),
             &[],
             78,
-            "rollup_5m is missing",
+            "table slots: column 1 `a` should be",
         ),
         (world.job("new", &[&newer]), &[], 78, "version 99"),
         (world.job("new", &[&image]), &[], 78, "something else"),

@@ -26,12 +26,18 @@ fn what_is_printed_is_what_is_applied() {
     assert!(!file.exists(), "print has made the file");
     let fresh = schema(&["diff", "--sink", &url]);
     assert_eq!(fresh.code, 1, "{fresh:?}");
-    assert!(fresh.stdout.contains("rollup_5m"), "{fresh:?}");
+    let line = format!("file {}: not there yet, and made with", file.display());
+    assert!(fresh.stdout.starts_with(&line), "{fresh:?}");
+    assert_eq!(fresh.stdout.lines().count(), 1, "{fresh:?}");
     assert!(!file.exists(), "diff has made the file");
 
     let applied = schema(&["apply", "--sink", &url]);
     assert_eq!(applied.code, 0, "{applied:?}");
-    assert!(!applied.stdout.is_empty());
+    let made = applied.stdout.lines().map(|line| line.ends_with(": made"));
+    assert!(
+        made.clone().count() > 3 && made.clone().all(|made| made),
+        "{applied:?}"
+    );
     let by_hand = Connection::open_in_memory().expect("memory");
     by_hand.execute_batch(&printed.stdout).expect("SQL");
     let ours = Connection::open(&file).expect("opens");
@@ -52,6 +58,30 @@ fn what_is_printed_is_what_is_applied() {
     assert!(other.stdout.contains("mine"), "{other:?}");
     let refused = schema(&["apply", "--sink", &url]);
     assert_eq!(refused.code, 78, "{refused:?}");
+}
+
+#[test]
+fn a_file_that_cannot_be_says_why() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}/none/f.db", folder.path().display());
+    let cause = format!(
+        "its folder {}/none is not there; make it",
+        folder.path().display()
+    );
+    for command in ["diff", "apply"] {
+        let ended = schema(&[command, "--sink", &url]);
+        assert_eq!(ended.code, 74, "{ended:?}");
+        assert!(ended.stderr.contains(&cause), "{ended:?}");
+    }
+    let empty = folder.path().join("empty.db");
+    std::fs::write(&empty, "").expect("written");
+    let url = format!("sqlite://{}", empty.display());
+    let ended = schema(&["diff", "--sink", &url]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(
+        ended.stdout.starts_with("table rollup_5m is missing"),
+        "{ended:?}"
+    );
 }
 
 #[test]

@@ -2,8 +2,11 @@
 //!
 //! Addresses come from the environment, as `scripts/services` prints them.
 
-use std::io::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::process::{Ended, run};
 
@@ -87,11 +90,6 @@ fn what_is_wrong_with_a_server_is_one_line_without_its_password() {
     let (Some(postgres), Some(clickhouse)) = (server("POSTGRES"), server("CLICKHOUSE")) else {
         return;
     };
-    let place = |url: &str| {
-        let rest = url.split_once("://").expect("a URL").1;
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        host.split(['/', '?']).next().expect("a host").to_owned()
-    };
     let (postgres_at, clickhouse_at) = (place(&postgres), place(&clickhouse));
     let mut cases = vec![
         ("postgres://u:hunter2@127.0.0.1:1/d".to_owned(), 69),
@@ -119,6 +117,167 @@ fn what_is_wrong_with_a_server_is_one_line_without_its_password() {
             assert!(!text.contains("hunter2"), "{text}");
         }
     }
+}
+
+/// host:port of a store's URL.
+fn place(url: &str) -> String {
+    let rest = url.split_once("://").expect("a URL").1;
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    host.split(['/', '?']).next().expect("a host").to_owned()
+}
+
+/// A server for HTTP as any is: it says nothing before a request is whole. Its address. (ClickHouse's, as it is in these
+/// tests, does the same, but ends when somebody closes a connection in the middle of a request.)
+fn web_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            thread::spawn(move || answer(stream));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let (mut request, mut part) = (Vec::new(), [0; 1024]);
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut part)? {
+            0 => return Ok(()),
+            length => request.extend_from_slice(&part[..length]),
+        }
+    }
+    stream.write_all(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\nNothing here.")
+}
+
+#[test]
+fn a_port_of_another_server_is_told_within_the_limit_of_a_connection() {
+    let (Some(postgres), Some(kafka)) = (server("POSTGRES"), server("KAFKA")) else {
+        return;
+    };
+    let web = web_server();
+    let mute = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mute = mute.local_addr().expect("an address").to_string();
+    let in_http = "it is a server for HTTP, no PostgreSQL; see whether host and port are right";
+    let silent = "it accepts connections, and gives no answer within 10 s; is it a PostgreSQL?";
+    let closes = "see whether this is a ClickHouse, and its port for HTTP (8123)";
+    let cases = [
+        (format!("postgres://u@{web}/d"), in_http),
+        (format!("postgres://u@{mute}/d"), silent),
+        (format!("postgres://u@{kafka}/d"), "is it a PostgreSQL?"),
+        (format!("clickhouse://u@{}/d", place(&postgres)), closes),
+        (format!("clickhouse://u@{kafka}/d"), closes),
+        (format!("clickhouse://u@{web}/d"), "this is no ClickHouse"),
+        (format!("clickhouse://u@{mute}/d"), "no answer within 10 s"),
+    ];
+    thread::scope(|scope| {
+        for (url, words) in &cases {
+            scope.spawn(move || {
+                let begun = Instant::now();
+                let ended = run(&["schema", "diff", "--sink", url], &[]);
+                assert_eq!(ended.code, 69, "{url}: {ended:?}");
+                assert!(ended.stderr.contains(words), "{url}: {ended:?}");
+                assert_eq!(ended.stderr.lines().count(), 1, "{url}: {ended:?}");
+                // Twice the limit of 10 s is still less than what it took without it.
+                assert!(begun.elapsed() < Duration::from_secs(20), "{url}");
+            });
+        }
+    });
+}
+
+#[test]
+fn what_is_not_ours_is_named_by_every_command_and_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
+    let made = ["topic", "create", &topic, "--partitions", "1"];
+    assert_eq!(run(&made, &[]).code, 0);
+    for (kind, words) in [
+        ("POSTGRES", "table rollup_5m: column slot"),
+        (
+            "CLICKHOUSE",
+            "rollup_5m: is a table (MergeTree), should be a view",
+        ),
+    ] {
+        let Some(url) = store(kind) else { return };
+        foreign(&url, "rollup_5m", "(mine int)");
+        let job = ["--topic", &topic, "--state", &state, "--sink", &url];
+        let checked = check(&topic, &state, &url);
+        let ran = run(&[&["run", "--until-end"][..], &job].concat(), &[]);
+        let applied = run(&["schema", "apply", "--sink", &url], &[]);
+        for (ended, text) in [
+            (&checked, &checked.stdout),
+            (&ran, &ran.stderr),
+            (&applied, &applied.stderr),
+        ] {
+            assert_eq!(ended.code, 78, "{ended:?}");
+            assert!(text.contains(words), "{ended:?}");
+        }
+        assert_eq!(applied.stdout, "");
+    }
+}
+
+/// Makes a table in the store's schema or database, which is made, too.
+fn foreign(url: &str, table: &str, columns: &str) {
+    let mut command = if let Some((server, schema)) = url.split_once("schema=") {
+        let sql = format!("create schema {schema}; create table {schema}.{table} {columns}");
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-q", "-c", &sql]);
+        psql.arg(server.trim_end_matches(['?', '&']));
+        psql
+    } else {
+        let database = url.rsplit('/').next().expect("a database");
+        let engine = "engine = MergeTree order by tuple()";
+        let sql = [
+            format!("create database {database}"),
+            format!("create table {database}.{table} {columns} {engine}"),
+        ];
+        let address = format!("http://{}/", place(url));
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--fail-with-body", &address, "-d", &sql[0]]);
+        curl.args(["--next", "-sS", "--fail-with-body", &address, "-d", &sql[1]]);
+        curl
+    };
+    let out = command.output().expect("it runs");
+    assert!(out.status.success(), "{out:?}");
+}
+
+/// `flows` as cloudflare/flow-pipeline's compose/postgres/create.sh makes it.
+const THEIRS: &str = "(id bigserial primary key, date_inserted timestamp default null, time_flow timestamp default \
+     null, type integer, sampling_rate integer, src_as bigint, dst_as bigint, src_ip inet, dst_ip inet, bytes bigint, \
+     packets bigint, etype integer, proto integer, src_port integer, dst_port integer)";
+
+#[test]
+fn a_table_of_the_project_we_replace_is_said_to_be_that() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
+    let made = ["topic", "create", &topic, "--partitions", "1"];
+    assert_eq!(run(&made, &[]).code, 0);
+    let Some(url) = store("POSTGRES") else { return };
+    foreign(&url, "flows", THEIRS);
+    let schema = |command: &[&str]| run(&[&["schema"], command, &["--sink", &url]].concat(), &[]);
+    let told = "table flows is that of cloudflare/flow-pipeline";
+    let before = check(&topic, &state, &url);
+    assert_eq!(before.code, 0, "{before:?}");
+    assert!(before.stdout.contains(told), "{before:?}");
+    assert!(
+        before
+            .stdout
+            .contains("its other tables are made at the start")
+    );
+    assert!(!before.stdout.contains("empty"), "{before:?}");
+    assert_eq!(schema(&["diff"]).code, 1);
+    assert_eq!(schema(&["apply"]).code, 0);
+    let same = schema(&["diff"]);
+    assert_eq!((same.code, same.stdout.as_str()), (0, ""), "{same:?}");
+    assert_eq!(same.stderr.lines().count(), 1, "{same:?}");
+    assert!(same.stderr.contains(told) && same.stderr.contains("--extend"));
+    let after = check(&topic, &state, &url);
+    assert!(after.code == 0 && after.stdout.contains(told), "{after:?}");
+    assert_eq!(schema(&["apply", "--extend"]).code, 0);
+    let ours = schema(&["diff"]);
+    assert_eq!((ours.code, ours.stderr.as_str()), (0, ""), "{ours:?}");
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(super) struct Stored {
     pub(super) columns: Vec<(String, String, String)>,
     pub(super) engine: &'static str,
     /// Arguments of the engine.
-    arguments: &'static str,
+    pub(super) arguments: &'static str,
     pub(super) partition: String,
     pub(super) order: String,
     settings: String,
@@ -65,11 +65,10 @@ impl Stored {
             .map(|(name, kind, rest)| format!("    `{name}` {kind}{rest}"))
             .collect();
         let mut sql = format!(
-            "CREATE TABLE IF NOT EXISTS {} (\n{}\n) ENGINE = {}({})",
+            "CREATE TABLE IF NOT EXISTS {} (\n{}\n) ENGINE = {}",
             qualified(database, &self.name),
             columns.join(",\n"),
-            self.engine,
-            self.arguments
+            self.engine_full()
         );
         if !self.partition.is_empty() {
             sql += &format!("\nPARTITION BY {}", self.partition);
@@ -86,7 +85,12 @@ impl Stored {
         sql
     }
 
-    /// What `engine_full` must contain beside the engine.
+    /// The engine with its arguments.
+    pub(super) fn engine_full(&self) -> String {
+        format!("{}({})", self.engine, self.arguments)
+    }
+
+    /// What the server's `engine_full` must contain beside the engine.
     pub(super) fn settings(&self) -> &str {
         &self.settings
     }

@@ -30,7 +30,7 @@ const KNOWN: &[(&[u32], SinkErrorKind, &str)] = &[
         "the database is gone: make it, then flow-pipeline schema apply",
     ),
     (
-        &[8, 10, 16, 47, 53, 60],
+        &[8, 10, 16, 47, 53, 57, 60, 181],
         SinkErrorKind::Refused,
         "its tables are not ours: see flow-pipeline schema diff, bring them up with flow-pipeline schema apply",
     ),
@@ -88,6 +88,13 @@ pub(super) fn explain(name: &str, opening: bool, error: &Error) -> SinkError {
     }
 }
 
+/// No answer came in time.
+pub(super) fn too_slow(name: &str, limit_secs: u64) -> SinkError {
+    SinkError::retry(format!(
+        "sink {name}: no answer within {limit_secs} s; see whether it runs, and whether this is its port for HTTP (8123)"
+    ))
+}
+
 fn of_server(text: &str, opening: bool) -> (SinkErrorKind, String, &'static str) {
     let words = one_line(text);
     let number = text
@@ -123,6 +130,8 @@ fn of_network(error: &Error) -> (SinkErrorKind, String, &'static str) {
     }
     let advice = if about("wrong version number") || about("packet length too long") {
         "this port speaks no TLS: leave secure=1 out, or name the port of https (8443)"
+    } else if about("connection closed before message completed") {
+        "see whether this is a ClickHouse, and its port for HTTP (8123)"
     } else {
         "see whether it runs and can be reached"
     };

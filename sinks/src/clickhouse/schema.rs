@@ -1,40 +1,24 @@
 //! The schema in ClickHouse: made, brought up by numbered migrations, compared.
 //!
 //! ClickHouse has no transactions for DDL: every statement may be repeated, and a migration's number is written after
-//! its last one. Law: an empty database gets the newest schema; one with the tables of cloudflare/flow-pipeline, or a
-//! newer schema, is left alone.
+//! its last one. Law: an empty database gets the newest schema; one with the tables of cloudflare/flow-pipeline, with
+//! something else under a name of ours, or with a newer schema, is left alone, to its last table.
 
 use super::address::Address;
+use super::catalog::Catalog;
 use super::ddl::{self, VERSIONS};
 use super::kafka_engine::kafka_engine;
-use super::server::{Server, quoted};
+use super::server::Server;
 use super::views;
-use crate::{Schema, SinkError};
+use crate::schema::Difference;
+use crate::{Schema, SinkError, Standing};
 
 /// Version of this schema.
 const VERSION: u32 = 1;
 /// Oldest server with `ReplacingMergeTree(version, is_deleted)`.
 const OLDEST: (u32, u32) = (23, 2);
-/// Objects of cloudflare/flow-pipeline.
-const THEIRS: [&str; 5] = [
-    "flows",
-    "flows_raw",
-    "flows_5m",
-    "flows_raw_view",
-    "flows_5m_view",
-];
-
-/// What a database holds.
-enum Found {
-    /// There is none.
-    NoDatabase,
-    /// Nothing at all.
-    Empty,
-    /// None of our migrations; the names of what there is.
-    Other(Vec<String>),
-    /// Our migrations up to this one.
-    Ours(u32),
-}
+/// Room that the disk of a server must have before tables are made: each part that is written reserves a mebibyte.
+const ROOM_BYTES: u64 = 16 << 20;
 
 /// The statements of a new database.
 fn statements(database: &str) -> Vec<String> {
@@ -48,16 +32,24 @@ fn statements(database: &str) -> Vec<String> {
 
 /// Makes sure that the job can write: an empty database gets the schema, a difference is refused.
 pub(super) fn ready(server: &Server) -> Result<(), SinkError> {
-    match look(server)? {
-        Found::NoDatabase | Found::Empty => return migrate(server, 0).map(drop),
-        Found::Other(names) => return Err(not_ours(server, &names)),
-        Found::Ours(version) => refuse_newer(server, version)?,
+    let found = look(server)?;
+    if found.is_empty() {
+        return migrate(server, &found).map(drop);
     }
-    match differences(server)?.first() {
+    let differences = admitted(server, &found)?;
+    if found.version.is_none() {
+        return Err(SinkError::refused(format!(
+            "sink {0}: not empty, and its tables are not there; name another database, or put them beside with: \
+             flow-pipeline schema apply --sink {0}",
+            server.name
+        )));
+    }
+    match differences.first() {
         None => may_write(server),
         Some(difference) => Err(SinkError::refused(format!(
-            "sink {0}: {difference}; bring it up with: flow-pipeline schema apply --sink {0}",
-            server.name
+            "sink {0}: {1}; bring it up with: flow-pipeline schema apply --sink {0}",
+            server.name,
+            difference.line()
         ))),
     }
 }
@@ -73,46 +65,13 @@ fn may_write(server: &Server) -> Result<(), SinkError> {
     Ok(())
 }
 
-fn look(server: &Server) -> Result<Found, SinkError> {
+fn look(server: &Server) -> Result<Catalog, SinkError> {
     check_version(server)?;
-    let database = quoted(&server.database);
-    let known = server.ask(&format!(
-        "SELECT name FROM system.databases WHERE name = {database}"
-    ))?;
-    if known.is_empty() {
-        return Ok(Found::NoDatabase);
-    }
-    let names: Vec<String> = server
-        .ask(&format!(
-            "SELECT name FROM system.tables WHERE database = {database} ORDER BY name"
-        ))?
-        .into_iter()
-        .filter_map(|row| row.into_iter().next().flatten())
-        .collect();
-    if names.is_empty() {
-        return Ok(Found::Empty);
-    }
-    if !names.iter().any(|name| name == VERSIONS) {
-        return Ok(Found::Other(names));
-    }
-    let newest = server.ask(&format!(
-        "SELECT max(version) FROM {}",
-        server.table(VERSIONS)
-    ))?;
-    Ok(Found::Ours(number(newest.first(), 0)))
-}
-
-fn number(row: Option<&super::server::Answer>, column: usize) -> u32 {
-    let text = row.and_then(|row| row.get(column)?.as_deref());
-    text.and_then(|text| text.parse().ok()).unwrap_or(0)
+    Catalog::read(server)
 }
 
 fn check_version(server: &Server) -> Result<(), SinkError> {
-    let answer = server.ask("SELECT version()")?;
-    let version = answer
-        .first()
-        .and_then(|row| row.first().cloned().flatten());
-    let version = version.unwrap_or_default();
+    let version = server.version()?;
     let mut numbers = version
         .split('.')
         .map(|part| part.parse::<u32>().unwrap_or(0));
@@ -126,42 +85,66 @@ fn check_version(server: &Server) -> Result<(), SinkError> {
     Ok(())
 }
 
-fn refuse_newer(server: &Server, version: u32) -> Result<(), SinkError> {
-    if version > VERSION {
+/// What differs, if `apply` may mend all of it.
+fn admitted(server: &Server, found: &Catalog) -> Result<Vec<Difference>, SinkError> {
+    let name = &server.name;
+    if let Some(version) = newer(found) {
         return Err(SinkError::refused(format!(
-            "sink {}: its schema has version {version}, this program knows {VERSION}; use the release that made it",
-            server.name
+            "sink {name}: its schema has version {version}, this program knows {VERSION}; use the release that made it"
         )));
     }
-    Ok(())
+    if let Some(theirs) = found.theirs() {
+        return Err(SinkError::refused(format!(
+            "sink {name}: holds {theirs} of another flow pipeline, which stays as it is; name another database, as {}_exact",
+            server.database
+        )));
+    }
+    let differences = found.differences(&server.database);
+    match Difference::foreign(&differences) {
+        None => Ok(differences),
+        Some(line) => Err(SinkError::refused(format!(
+            "sink {name}: {line}; this cannot be mended in place: name another database, or rename that table"
+        ))),
+    }
 }
 
-fn not_ours(server: &Server, names: &[String]) -> SinkError {
-    match theirs(names) {
-        Some(name) => SinkError::refused(format!(
-            "sink {}: holds {name} of another flow pipeline, which stays as it is; name another database, as {}_exact",
-            server.name, server.database
-        )),
-        None => SinkError::refused(format!(
-            "sink {0}: not empty, and its tables are not there; name another database, or put them beside with: \
-             flow-pipeline schema apply --sink {0}",
+fn newer(found: &Catalog) -> Option<u32> {
+    found.version.filter(|version| *version > VERSION)
+}
+
+/// That there is room: a full disk would take every table with a definition that is empty and cannot be read again, and
+/// tell nobody.
+fn has_room(server: &Server) -> Result<(), SinkError> {
+    let rows = server.ask("SELECT filesystemAvailable()")?;
+    let text = rows.first().and_then(|row| row.first()?.as_deref());
+    match text.and_then(|text| text.parse::<u64>().ok()) {
+        Some(left) if left < ROOM_BYTES => Err(SinkError::retry(format!(
+            "sink {}: no tables are made while the server's disk is full ({left} bytes are left); make room on its disk",
             server.name
-        )),
+        ))),
+        _ => Ok(()),
     }
 }
 
-fn theirs(names: &[String]) -> Option<&String> {
-    names.iter().find(|name| THEIRS.contains(&name.as_str()))
-}
-
-/// Applies the migrations above `from`; one line for each.
-fn migrate(server: &Server, from: u32) -> Result<Vec<String>, SinkError> {
-    let database = format!("`{}`", server.database);
-    server.execute(&format!("CREATE DATABASE IF NOT EXISTS {database}"))?;
-    for statement in statements(&server.database) {
-        server.execute(&statement)?;
+/// Makes what is missing, and replaces views that are ours and older; one line if the version is a new one.
+fn migrate(server: &Server, found: &Catalog) -> Result<Vec<String>, SinkError> {
+    has_room(server)?;
+    let (name, database) = (&server.database, format!("`{}`", server.database));
+    if !found.exists {
+        server.execute(&format!("CREATE DATABASE IF NOT EXISTS {database}"))?;
     }
-    if from == VERSION {
+    for table in ddl::tables() {
+        server.execute(&table.create(name))?;
+    }
+    for view in views::views(name) {
+        let replaced = found.has(view.name);
+        server.execute(&if replaced {
+            view.replace(name)
+        } else {
+            view.create(name)
+        })?;
+    }
+    if found.version == Some(VERSION) {
         return Ok(Vec::new());
     }
     server.execute(&format!(
@@ -171,89 +154,6 @@ fn migrate(server: &Server, from: u32) -> Result<Vec<String>, SinkError> {
     Ok(vec![format!(
         "schema {VERSION} of {database}: tables and views made"
     )])
-}
-
-/// What differs, one line each.
-fn differences(server: &Server) -> Result<Vec<String>, SinkError> {
-    let database = quoted(&server.database);
-    let columns = server.ask(&format!(
-        "SELECT table, name, type FROM system.columns WHERE database = {database} ORDER BY table, position"
-    ))?;
-    let columns_of = |table: &str| -> Vec<(String, String)> {
-        let of_table = columns.iter().filter(|row| text(row, 0) == table);
-        of_table.map(|row| (text(row, 1), text(row, 2))).collect()
-    };
-    let engines = server.ask(&format!(
-        "SELECT name, engine, partition_key, sorting_key, engine_full FROM system.tables WHERE database = {database}"
-    ))?;
-    let engine_of = |table: &str| engines.iter().find(|row| text(row, 0) == table);
-    let mut lines = Vec::new();
-    for table in ddl::tables() {
-        let expected = table.columns.iter().map(|(n, t, _)| (n.clone(), t.clone()));
-        lines.extend(column_difference(
-            &table.name,
-            &expected.collect::<Vec<_>>(),
-            &columns_of(&table.name),
-        ));
-        lines.extend(engine_of(&table.name).and_then(|row| engine_difference(&table, row)));
-    }
-    for view in views::views(&server.database) {
-        let engine = engine_of(view.name).map(|row| text(row, 1));
-        if engine.as_ref().is_some_and(|engine| engine != "View") {
-            lines.push(format!("{} is a table, it should be a view", view.name));
-            continue;
-        }
-        lines.extend(column_difference(
-            view.name,
-            &view.columns,
-            &columns_of(view.name),
-        ));
-    }
-    Ok(lines)
-}
-
-fn text(row: &super::server::Answer, column: usize) -> String {
-    row.get(column).cloned().flatten().unwrap_or_default()
-}
-
-/// The first column in which a table or view is not as it should be.
-fn column_difference(
-    table: &str,
-    expected: &[(String, String)],
-    found: &[(String, String)],
-) -> Option<String> {
-    if found.is_empty() {
-        return Some(format!("{table} is missing"));
-    }
-    for (n, (name, kind)) in expected.iter().enumerate() {
-        match found.get(n) {
-            Some((other, its)) if other == name && its == kind => (),
-            Some((other, its)) => {
-                return Some(format!(
-                    "{table}: column {} `{other} {its}` should be `{name} {kind}`",
-                    n + 1
-                ));
-            }
-            None => return Some(format!("{table}: column {name} is missing")),
-        }
-    }
-    let (more, _) = found.get(expected.len())?;
-    Some(format!("{table}: column {more} is unknown"))
-}
-
-/// A cluster's engines are those with a word before (`Replicated`, `Shared`).
-fn engine_difference(table: &ddl::Stored, row: &super::server::Answer) -> Option<String> {
-    let (engine, partition, order) = (text(row, 1), text(row, 2), text(row, 3));
-    let replicated = engine.starts_with("Replicated") || engine.starts_with("Shared");
-    if !engine.ends_with(table.engine) || partition != table.partition || order != table.order {
-        return Some(format!(
-            "{}: is {engine} partitioned by `{partition}` ordered by `{order}`, should be {} by `{}` and `{}`",
-            table.name, table.engine, table.partition, table.order
-        ));
-    }
-    let settings = table.settings();
-    (!replicated && !text(row, 4).contains(settings))
-        .then(|| format!("{}: lacks the setting {settings}", table.name))
 }
 
 /// The schema, for people.
@@ -277,11 +177,6 @@ impl Schema for ClickhouseSchema {
         &self.server.name
     }
 
-    fn is_empty(&mut self) -> Result<bool, SinkError> {
-        let found = look(&self.server)?;
-        Ok(matches!(found, Found::NoDatabase | Found::Empty))
-    }
-
     fn print(&self) -> Vec<String> {
         let database = &self.server.database;
         let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS `{database}`")];
@@ -298,42 +193,42 @@ impl Schema for ClickhouseSchema {
 
     fn apply(&mut self, _extend: bool) -> Result<Vec<String>, SinkError> {
         let server = &self.server;
-        let from = match look(server)? {
-            Found::NoDatabase | Found::Empty => 0,
-            Found::Other(names) if theirs(&names).is_some() => {
-                return Err(not_ours(server, &names));
-            }
-            Found::Other(_) => 0,
-            Found::Ours(version) => version,
-        };
-        refuse_newer(server, from)?;
-        let before = if from == 0 {
-            Vec::new()
-        } else {
-            differences(server)?
-        };
-        let mut done = migrate(server, from)?;
-        let left = differences(server)?;
-        if let Some(difference) = left.first() {
-            return Err(SinkError::refused(format!(
-                "sink {}: {difference}; this cannot be mended in place: name another database, or rename that table",
-                server.name
-            )));
+        let found = look(server)?;
+        let before = admitted(server, &found)?;
+        if found.version == Some(VERSION) && before.is_empty() {
+            return Ok(Vec::new());
         }
-        done.extend(before.into_iter().map(|line| format!("mended: {line}")));
-        Ok(done)
+        let mut done = migrate(server, &found)?;
+        if done.is_empty() {
+            let mended = |line| format!("mended: {line}");
+            done.extend(Difference::lines(&before).into_iter().map(mended));
+        }
+        match Catalog::read(server)?.differences(&server.database).first() {
+            None => Ok(done),
+            Some(left) => Err(SinkError::refused(format!(
+                "sink {}: {} after all was made; is another one changing this database?",
+                server.name,
+                left.line()
+            ))),
+        }
     }
 
-    fn diff(&mut self) -> Result<Vec<String>, SinkError> {
-        match look(&self.server)? {
-            Found::NoDatabase => Ok(vec![format!(
-                "database {} is missing",
-                self.server.database
-            )]),
-            Found::Ours(version) if version > VERSION => Ok(vec![format!(
+    fn look(&mut self) -> Result<Standing, SinkError> {
+        let found = look(&self.server)?;
+        let database = &self.server.database;
+        let differences = if let Some(version) = newer(&found) {
+            vec![format!(
                 "schema version {version} is newer than this program's {VERSION}"
-            )]),
-            _ => differences(&self.server),
-        }
+            )]
+        } else if found.exists {
+            Difference::lines(&found.differences(database))
+        } else {
+            vec![format!("database {database} is missing")]
+        };
+        Ok(Standing {
+            made_at_start: found.is_empty(),
+            differences,
+            remarks: Vec::new(),
+        })
     }
 }

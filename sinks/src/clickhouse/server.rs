@@ -12,26 +12,31 @@ use clickhouse::{Client, Compression};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::address::Address;
-use super::explain::explain;
+use super::explain::{explain, too_slow};
 use crate::SinkError;
 use crate::patience::{SLOW, patiently};
 
 /// A statement or the end of an insert takes no longer.
 const LIMIT: Duration = Duration::from_secs(120);
-/// Making a connection takes no longer, and so does sending a chunk.
+/// Making a connection takes no longer, nor does the answer to the first question, which costs the server nothing.
 const CONNECT: Duration = Duration::from_secs(10);
+/// Sending a chunk takes no longer.
 const SEND: Duration = Duration::from_secs(60);
 /// Rows are sent when there are this many bytes of them.
 const CHUNK_BYTES: usize = 256 << 10;
 /// Settings of every request. `async_insert` is 1 by default and would answer before the rows are stored;
-/// `wait_end_of_query` holds an answer back until nothing can fail any more; a delta may span more days than the 100
-/// partitions that an insert is allowed by default; 64-bit numbers are read as numbers.
+/// `wait_end_of_query` holds an answer back until nothing can fail any more, and `buffer_size` lets it do so in memory:
+/// it would else be held in a file, and be empty, without an error, if the disk is full; a delta may span more days than
+/// the 100 partitions that an insert is allowed by default; 64-bit numbers are read as numbers.
 const SETTINGS: &[(&str, &str)] = &[
     ("async_insert", "0"),
     ("wait_end_of_query", "1"),
+    ("buffer_size", "1048576"),
     ("max_partitions_per_insert_block", "0"),
     ("output_format_json_quote_64bit_integers", "0"),
 ];
@@ -84,23 +89,31 @@ impl Server {
     /// Runs a statement to its end.
     pub(super) fn execute(&self, sql: &str) -> Result<(), SinkError> {
         let work = self.client.query_raw(sql).execute();
-        self.within(work)
+        self.within(LIMIT, work)
+    }
+
+    /// The server's version. To be asked first: it tells soon whether what answers there is a ClickHouse.
+    pub(super) fn version(&self) -> Result<String, SinkError> {
+        let rows = self.ask_within(CONNECT, "SELECT version()")?;
+        let first = rows
+            .into_iter()
+            .next()
+            .and_then(|row| row.into_iter().next());
+        Ok(first.flatten().unwrap_or_default())
     }
 
     /// The rows of a question whose answer is small.
     pub(super) fn ask(&self, sql: &str) -> Result<Vec<Answer>, SinkError> {
-        let bytes = self.within(async {
-            let mut cursor = self
-                .client
-                .query_raw(sql)
-                .fetch_bytes("JSONCompactEachRow")?;
+        self.ask_within(LIMIT, sql)
+    }
+
+    /// The format is one that has an end: an answer of which a part is missing must not pass for one of fewer rows.
+    fn ask_within(&self, limit: Duration, sql: &str) -> Result<Vec<Answer>, SinkError> {
+        let bytes = self.within(limit, async {
+            let mut cursor = self.client.query_raw(sql).fetch_bytes("JSONCompact")?;
             cursor.collect().await
         })?;
-        let lines = bytes.split(|byte| *byte == b'\n');
-        lines
-            .filter(|line| !line.is_empty())
-            .map(|line| self.answer(line))
-            .collect()
+        self.rows(&bytes)
     }
 
     /// A database's table, as SQL names it.
@@ -131,25 +144,36 @@ impl Server {
         }
     }
 
-    fn answer(&self, line: &[u8]) -> Result<Answer, SinkError> {
-        let values: Vec<serde_json::Value> = serde_json::from_slice(line).map_err(|error| {
+    fn rows(&self, document: &[u8]) -> Result<Vec<Answer>, SinkError> {
+        #[derive(Deserialize)]
+        struct Document {
+            data: Vec<Vec<Value>>,
+        }
+        let document: Document = serde_json::from_slice(document).map_err(|error| {
             SinkError::retry(format!(
-                "sink {}: an answer cannot be read: {error}; is it a ClickHouse?",
+                "sink {}: an answer cannot be read: {error}; is it a ClickHouse, and has its disk room?",
                 self.name
             ))
         })?;
         let text = |value| match value {
-            serde_json::Value::Null => None,
-            serde_json::Value::String(text) => Some(text),
+            Value::Null => None,
+            Value::String(text) => Some(text),
             other => Some(other.to_string()),
         };
-        Ok(values.into_iter().map(text).collect())
+        let rows = document.data.into_iter();
+        Ok(rows
+            .map(|row| row.into_iter().map(text).collect())
+            .collect())
     }
 
-    fn within<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, SinkError> {
+    fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, SinkError> {
         self.runtime
-            .block_on(patiently(&self.name, (SLOW, LIMIT), work))
-            .unwrap_or(Err(Error::TimedOut))
+            .block_on(patiently(&self.name, (SLOW, limit), work))
+            .ok_or_else(|| too_slow(&self.name, limit.as_secs()))?
             .map_err(|error| self.explain(&error))
     }
 
@@ -189,7 +213,7 @@ impl Insert<'_> {
             rows,
             ..
         } = self;
-        server.within(insert.end())?;
+        server.within(LIMIT, insert.end())?;
         Ok(rows)
     }
 
@@ -199,7 +223,8 @@ impl Insert<'_> {
         }
         let next = Vec::with_capacity(self.chunk.capacity());
         let chunk = std::mem::replace(&mut self.chunk, next);
-        self.server.within(self.insert.send(chunk.into()))
+        self.server
+            .within(LIMIT, self.insert.send(chunk.into()))
     }
 }
 

@@ -20,13 +20,19 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The statement that makes it, in place of an older one.
+    /// The statement that makes it where there is nothing of its name.
     pub(super) fn create(&self, database: &str) -> String {
-        format!(
-            "CREATE OR REPLACE VIEW {} AS\n{}",
-            qualified(database, self.name),
-            self.select
-        )
+        self.statement("CREATE VIEW IF NOT EXISTS", database)
+    }
+
+    /// The statement that makes it in place of whatever has its name, which has to be an older one of ours.
+    pub(super) fn replace(&self, database: &str) -> String {
+        self.statement("CREATE OR REPLACE VIEW", database)
+    }
+
+    fn statement(&self, verb: &str, database: &str) -> String {
+        let name = qualified(database, self.name);
+        format!("{verb} {name} AS\n{}", self.select)
     }
 }
 

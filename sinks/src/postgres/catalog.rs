@@ -8,14 +8,25 @@ use super::connection::Connection;
 use super::flows::{self, FLOWS};
 use super::tables::{MIGRATIONS, VERSION, WantedTable};
 use crate::SinkError;
+use crate::schema::Difference;
 
-/// The columns of tables and views of these names in the schema, in their order.
+/// Whatever has one of these names in the schema, with its columns in their order. A type keeps a table from being made,
+/// too.
 const COLUMNS: &str = "
-    SELECT c.relname::text, c.relkind::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull
-    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    SELECT c.relname::text, c.relkind::text, a.attname::text, format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attnum
+    FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
     WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-      AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname = ANY ($1::text[])
-    ORDER BY c.relname, a.attnum";
+      AND c.relname = ANY ($1::text[])
+    UNION ALL
+    SELECT typname::text, 'type', NULL, NULL, NULL, NULL FROM pg_type
+    WHERE typnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+      AND typrelid = 0 AND typname = ANY ($1::text[])
+    ORDER BY 1, 6";
+/// Which of these names are taken.
+const TAKEN: &str = "
+    SELECT relname::text FROM pg_class
+    WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
+      AND relname = ANY ($1::text[])";
 /// The columns of their primary keys, in the keys' order.
 const KEYS: &str = "
     SELECT c.relname::text, a.attname::text
@@ -54,7 +65,7 @@ struct FoundColumn {
 /// A table as the server reports it.
 #[derive(Default)]
 pub(super) struct FoundTable {
-    /// `r`: a table, `p`: one with partitions, others are no tables.
+    /// `pg_class.relkind`, or `type`.
     kind: String,
     columns: Vec<FoundColumn>,
     key: Vec<String>,
@@ -81,6 +92,8 @@ pub(super) struct Found {
     pub(super) version: i32,
     /// Those of the tables asked for that there are.
     pub(super) tables: BTreeMap<String, FoundTable>,
+    /// Those of the tables' indexes whose names are taken.
+    indexes: Vec<String>,
     /// The first of other tables, if there are any.
     pub(super) other: Option<String>,
 }
@@ -96,11 +109,13 @@ impl Found {
         for row in connection.query(COLUMNS, &[&names])? {
             let table = tables.entry(connection.get(&row, 0)?).or_default();
             table.kind = connection.get(&row, 1)?;
-            table.columns.push(FoundColumn {
-                name: connection.get(&row, 2)?,
-                kind: connection.get(&row, 3)?,
-                nullable: !connection.get::<bool>(&row, 4)?,
-            });
+            if let Some(name) = connection.get(&row, 2)? {
+                table.columns.push(FoundColumn {
+                    name,
+                    kind: connection.get(&row, 3)?,
+                    nullable: !connection.get::<bool>(&row, 4)?,
+                });
+            }
         }
         for row in connection.query(KEYS, &[&names])? {
             let table = tables.entry(connection.get(&row, 0)?).or_default();
@@ -110,15 +125,25 @@ impl Found {
             schema: None,
             version: 0,
             tables,
+            indexes: Vec::new(),
             other: None,
         };
+        let indexes: Vec<&str> = wanted.iter().filter_map(|t| t.index.as_deref()).collect();
+        for row in connection.query(TAKEN, &[&indexes])? {
+            found.indexes.push(connection.get(&row, 0)?);
+        }
         if let Some(row) = connection.first("SELECT current_schema()::text", &[])? {
             found.schema = connection.get(&row, 0)?;
         }
         if let Some(row) = connection.first(OTHERS, &[&names])? {
             found.other = Some(connection.get(&row, 0)?);
         }
-        if found.tables.contains_key(MIGRATIONS) {
+        let of_migrations = |table: &&WantedTable| table.name == MIGRATIONS;
+        let noted = wanted.iter().find(of_migrations).and_then(|table| {
+            let found = found.tables.get(table.name)?;
+            Some(compare(table, found, false).is_empty())
+        });
+        if noted == Some(true) {
             let statement = format!("SELECT coalesce(max(version), 0) FROM {MIGRATIONS}");
             if let Some(row) = connection.first(&statement, &[])? {
                 found.version = connection.get(&row, 0)?;
@@ -131,7 +156,7 @@ impl Found {
     pub(super) fn flows_are_theirs(&self) -> bool {
         self.tables.get(FLOWS).is_some_and(|table| {
             let columns = table.columns.iter().map(|column| column.name.as_str());
-            columns.eq(flows::theirs())
+            kind(&table.kind).is_none() && columns.eq(flows::theirs())
         })
     }
 
@@ -141,37 +166,71 @@ impl Found {
         self.other.is_none() && self.tables.len() == theirs
     }
 
-    /// What differs, one line each. A `flows` of theirs is none.
-    pub(super) fn differences(&self, wanted: &[WantedTable]) -> Vec<String> {
-        let mut lines = Vec::new();
+    /// What differs. A `flows` of theirs does not.
+    pub(super) fn differences(&self, wanted: &[WantedTable]) -> Vec<Difference> {
+        let mut all = Vec::new();
         if self.version > VERSION {
-            lines.push(format!(
+            all.push(Difference::Foreign(format!(
                 "schema version {}: this program knows {VERSION}",
                 self.version
-            ));
+            )));
         }
         for table in wanted {
-            let theirs = table.name == FLOWS && self.flows_are_theirs();
-            match self.tables.get(table.name) {
-                None => lines.push(format!("table {}: missing", table.name)),
-                Some(found) if !matches!(found.kind.as_str(), "r" | "p") => {
-                    lines.push(format!("table {}: is no table", table.name));
+            let name = table.name;
+            match self.tables.get(name) {
+                None => all.push(self.missing(table)),
+                Some(found) => {
+                    let theirs = name == FLOWS && self.flows_are_theirs();
+                    let lines = compare(table, found, theirs);
+                    all.extend(lines.into_iter().map(Difference::Foreign));
                 }
-                Some(found) => compare(table, found, theirs, &mut lines),
             }
         }
-        if lines.is_empty() && self.version < VERSION {
-            lines.push(format!(
+        if all.is_empty() && self.version < VERSION {
+            all.push(Difference::Mendable(format!(
                 "schema version {}: should be {VERSION}",
                 self.version
-            ));
+            )));
         }
-        lines
+        all
+    }
+
+    /// A table is made with its index.
+    fn missing(&self, table: &WantedTable) -> Difference {
+        let name = table.name;
+        match table
+            .index
+            .as_ref()
+            .filter(|index| self.indexes.contains(index))
+        {
+            None => Difference::Mendable(format!("table {name}: missing")),
+            Some(index) => Difference::Foreign(format!(
+                "table {name}: missing, and the name of its index {index} is taken"
+            )),
+        }
     }
 }
 
-fn compare(table: &WantedTable, found: &FoundTable, theirs: bool, lines: &mut Vec<String>) {
+/// What is no table; `None`: a table.
+fn kind(relkind: &str) -> Option<&'static str> {
+    match relkind {
+        "r" | "p" => None,
+        "v" => Some("a view"),
+        "m" => Some("a materialized view"),
+        "f" => Some("a foreign table"),
+        "S" => Some("a sequence"),
+        "i" | "I" => Some("an index"),
+        "c" | "type" => Some("a type"),
+        _ => Some("no table"),
+    }
+}
+
+fn compare(table: &WantedTable, found: &FoundTable, theirs: bool) -> Vec<String> {
     let name = table.name;
+    if let Some(kind) = kind(&found.kind) {
+        return vec![format!("table {name}: is {kind}, should be a table")];
+    }
+    let mut lines = Vec::new();
     for column in &table.columns {
         let types = column.types.join(" or ");
         match found.columns.iter().find(|c| c.name == column.name) {
@@ -206,6 +265,7 @@ fn compare(table: &WantedTable, found: &FoundTable, theirs: bool, lines: &mut Ve
             table.key.join(", ")
         ));
     }
+    lines
 }
 
 /// The first table that this user may not write; `None`: all is well.

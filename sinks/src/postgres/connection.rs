@@ -15,7 +15,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, CopyInSink, Error, NoTls, Row, SimpleQueryMessage};
 
 use super::address::Address;
-use super::explain::{explain, too_slow};
+use super::explain::{explain, too_slow, unknown};
+use super::stranger::stranger;
 use super::tls::Tls;
 use crate::SinkError;
 use crate::patience::{SLOW, patiently};
@@ -48,13 +49,18 @@ impl Connection {
             .build()
             .map_err(|error| SinkError::fatal(format!("sink {name}: {error}")))?;
         let limit = address.config.get_connect_timeout().copied();
-        let limit = limit.unwrap_or_default() + GRACE;
-        let connected =
-            runtime.block_on(async { tokio::time::timeout(limit, connect(address)).await });
-        let client = match connected {
-            Ok(client) => client.map_err(|error| explain(&name, &error))?,
-            Err(_) => return Err(too_slow(&name, limit.as_secs())),
-        };
+        let limit = limit.unwrap_or_default();
+        // The limit is for each of a host's addresses.
+        let all = limit + GRACE;
+        let client = runtime.block_on(async {
+            tokio::select! {
+                connected = tokio::time::timeout(all, connect(address)) => match connected {
+                    Ok(client) => client.map_err(|error| explain(&name, &error)),
+                    Err(_) => Err(too_slow(&name, all.as_secs())),
+                },
+                what = stranger(&address.config, limit) => Err(unknown(&name, &what)),
+            }
+        })?;
         let connection = Connection {
             runtime,
             client,

@@ -10,6 +10,14 @@ use tokio_postgres::error::DbError;
 
 use crate::{SinkError, SinkErrorKind};
 
+const FULL: &str = "make room on its disk";
+
+/// Where PostgreSQL has no SQLSTATE for a full disk, its words tell, and some of them hardly: a session's first statement
+/// in a database writes the file that they name.
+fn full(message: &str) -> bool {
+    message.contains("No space left on device") || message == "could not write init file"
+}
+
 /// What is done about a SQLSTATE, and what the reader can do.
 fn verdict(state: &str) -> (SinkErrorKind, &'static str) {
     use SinkErrorKind::{Fatal, Refused, Retry};
@@ -27,12 +35,16 @@ fn verdict(state: &str) -> (SinkErrorKind, &'static str) {
             Retry,
             "the server takes no writes: a standby, or a disk that ran full",
         ),
-        "53100" => (Retry, "make room on its disk"),
+        "53100" => (Retry, FULL),
         "53300" => (Retry, "raise max_connections, or end other clients"),
         "55P03" | "55006" => (Retry, "another session holds a lock: let it finish"),
         "57014" => (
             Retry,
             "the statement took too long: see statement_timeout in the URL",
+        ),
+        "42P07" | "42710" => (
+            Refused,
+            "this is not ours to change: rename it, or name another schema by schema=NAME",
         ),
         "23505" | "23514" => (Retry, "another session changed the tables meanwhile"),
         "XX001" | "XX002" => (Fatal, "the database is damaged: restore it from a copy"),
@@ -51,7 +63,10 @@ fn verdict(state: &str) -> (SinkErrorKind, &'static str) {
 pub(super) fn explain(sink: &str, error: &Error) -> SinkError {
     let (kind, line) = match error.as_db_error() {
         Some(db) => {
-            let (kind, advice) = verdict(db.code().code());
+            let (kind, mut advice) = verdict(db.code().code());
+            if full(db.message()) {
+                advice = FULL;
+            }
             (kind, format!("{}; {advice}", told(db)))
         }
         None => {
@@ -66,6 +81,13 @@ pub(super) fn explain(sink: &str, error: &Error) -> SinkError {
 pub(super) fn too_slow(sink: &str, limit_secs: u64) -> SinkError {
     SinkError::retry(format!(
         "sink {sink}: no answer within {limit_secs} s; the connection is given up and made anew"
+    ))
+}
+
+/// What answers there does not do so as a PostgreSQL does.
+pub(super) fn unknown(sink: &str, what: &str) -> SinkError {
+    SinkError::retry(format!(
+        "sink {sink}: {what}; see whether host and port are right"
     ))
 }
 

@@ -70,18 +70,20 @@ pub(super) fn table(name: &'static str) -> WantedTable {
     });
     let columns: Vec<WantedColumn> = theirs.chain(ours).collect();
     let lines: Vec<String> = columns.iter().map(line).collect();
+    let index = format!("{name}_by_{DATE_INSERTED}");
     let create = vec![
         format!(
             "CREATE TABLE {name} (\n{}\n) PARTITION BY RANGE ({DATE_INSERTED})",
             lines.join(",\n")
         ),
         // Rows come in the order of this column, which is what a BRIN index is for: a few kilobytes a day.
-        format!("CREATE INDEX {name}_by_{DATE_INSERTED} ON {name} USING brin ({DATE_INSERTED})"),
+        format!("CREATE INDEX {index} ON {name} USING brin ({DATE_INSERTED})"),
     ];
     WantedTable {
         name,
         columns,
         key: Vec::new(),
+        index: Some(index),
         create,
     }
 }
@@ -98,6 +100,14 @@ fn line(column: &WantedColumn) -> String {
 /// Number of theirs: a table with these alone is one that their project made.
 pub(super) fn theirs() -> impl Iterator<Item = &'static str> {
     THEIRS.iter().map(|(name, _, _)| *name)
+}
+
+/// What is so with a table of theirs.
+pub(super) fn taken_over() -> String {
+    format!(
+        "table {FLOWS} is that of cloudflare/flow-pipeline: its columns are written, ours are not; `flow-pipeline schema \
+         apply --extend` adds them"
+    )
 }
 
 /// What makes a table of theirs one of ours: our columns behind theirs.

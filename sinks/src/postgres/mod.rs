@@ -17,6 +17,7 @@ mod raw;
 mod rows;
 mod schema;
 mod slots;
+mod stranger;
 mod tables;
 mod tls;
 

@@ -39,7 +39,7 @@ impl Partitions {
         connection.query(LOCK, &[])?;
         for parent in parents {
             for day in [today, today + 1] {
-                if !exists(connection, &partition(parent, day))? {
+                if !attached(connection, &partition(parent, day), parent)? {
                     connection.execute(&attach(parent, day))?;
                 }
             }
@@ -119,6 +119,16 @@ fn drop_one(connection: &Connection, old: &str) -> Result<bool, SinkError> {
 
 fn exists(connection: &Connection, table: &str) -> Result<bool, SinkError> {
     let found = connection.first("SELECT to_regclass($1::text) IS NOT NULL", &[&table])?;
+    found.map_or(Ok(false), |row| connection.get(&row, 0))
+}
+
+/// Another table of that name is somebody else's, which the server says when the partition is made.
+fn attached(connection: &Connection, table: &str, parent: &str) -> Result<bool, SinkError> {
+    let found = connection.first(
+        "SELECT EXISTS (SELECT FROM pg_inherits
+                        WHERE inhrelid = to_regclass($1::text) AND inhparent = to_regclass($2::text))",
+        &[&table, &parent],
+    )?;
     found.map_or(Ok(false), |row| connection.get(&row, 0))
 }
 

@@ -13,7 +13,7 @@ use super::address::Address;
 use super::catalog::{Found, FoundTable};
 use super::connection::{Connection, Copy};
 use super::cursor;
-use super::flows::{FLOWS, IMPLAUSIBLE, Layout};
+use super::flows::{self, FLOWS, IMPLAUSIBLE, Layout};
 use super::partitions::Partitions;
 use super::schema;
 use crate::{Applied, RawBlock, RawCursors, RawSink, SinkError};
@@ -47,11 +47,7 @@ impl PostgresRaw {
         let table = |name: &str| found.tables.get(name);
         let layout = |name| Layout::of(&table(name).map(FoundTable::columns).unwrap_or_default());
         if found.flows_are_theirs() {
-            tracing::info!(
-                sink = address.name,
-                "table {FLOWS} is that of cloudflare/flow-pipeline: its columns are written, ours are not; \
-                 `flow-pipeline schema apply --extend` adds them"
-            );
+            tracing::info!(sink = address.name, "{}", flows::taken_over());
         }
         PostgresRaw {
             flows: layout(FLOWS),

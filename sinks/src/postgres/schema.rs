@@ -1,14 +1,16 @@
 //! The schema: printed, applied, compared; and the look at it when a sink is opened.
 //!
 //! Law: an empty schema is filled without asking; in one that holds anything else nothing is made or changed but by
-//! `schema apply`, and nothing of other people's ever. All of it is one transaction, and one at a time.
+//! `schema apply`, and nothing of other people's ever; what is in the way is looked for first. All of it is one
+//! transaction, and one at a time.
 
 use super::address::Address;
 use super::catalog::{self, Found};
 use super::connection::Connection;
 use super::flows::{self, FLOWS};
 use super::tables::{self, VERSION, WantedTable};
-use crate::{Schema, SinkError};
+use crate::schema::Difference;
+use crate::{Schema, SinkError, Standing};
 
 /// Keeps changes of the schema one after the other: a lock that ends with the transaction.
 pub(super) const LOCK: &str =
@@ -40,11 +42,6 @@ impl Schema for PostgresSchema {
         &self.address.name
     }
 
-    fn is_empty(&mut self) -> Result<bool, SinkError> {
-        let connection = Connection::open(&self.address)?;
-        Ok(Found::read(&connection, &self.wanted())?.is_empty())
-    }
-
     fn print(&self) -> Vec<String> {
         let create = self.wanted().into_iter().flat_map(|table| table.create);
         create.chain([tables::note_version()]).collect()
@@ -55,17 +52,17 @@ impl Schema for PostgresSchema {
         apply(&connection, &self.address, extend)
     }
 
-    fn diff(&mut self) -> Result<Vec<String>, SinkError> {
+    fn look(&mut self) -> Result<Standing, SinkError> {
         let connection = Connection::open(&self.address)?;
         let wanted = self.wanted();
         let found = Found::read(&connection, &wanted)?;
-        let mut lines = found.differences(&wanted);
-        if raw(&self.address) && found.flows_are_theirs() {
-            lines.push(format!(
-                "table {FLOWS}: has the columns of cloudflare/flow-pipeline only; `schema apply --extend` adds ours"
-            ));
-        }
-        Ok(lines)
+        let differences = found.differences(&wanted);
+        let remark = found.flows_are_theirs() && raw(&self.address);
+        Ok(Standing {
+            made_at_start: found.is_empty() && Difference::foreign(&differences).is_none(),
+            differences: Difference::lines(&differences),
+            remarks: remark.then(flows::taken_over).into_iter().collect(),
+        })
     }
 }
 
@@ -76,28 +73,47 @@ pub(super) fn admit(connection: &Connection, address: &Address) -> Result<Found,
     let mut found = Found::read(connection, &wanted)?;
     newer(&found, name)?;
     let mut differences = found.differences(&wanted);
+    not_ours(&differences, name)?;
     if !differences.is_empty() && found.is_empty() {
         apply(connection, address, false)?;
         found = Found::read(connection, &wanted)?;
         differences = found.differences(&wanted);
     }
     if let Some(first) = differences.first() {
-        let more = match differences.len() {
-            1 => String::new(),
-            n => format!(" and {} more", n - 1),
-        };
         let holds = found.other.as_ref().map_or(String::new(), |other| {
             format!(" (the schema holds {other}, so nothing was made unasked)")
         });
         return Err(SinkError::refused(format!(
-            "sink {name}: {first}{more}{holds}; see `flow-pipeline schema diff`, then run `flow-pipeline schema apply --sink \
-             {name}`, or name another schema by schema=NAME"
+            "sink {name}: {}{}{holds}; see `flow-pipeline schema diff`, then run `flow-pipeline schema apply --sink \
+             {name}`, or name another schema by schema=NAME",
+            first.line(),
+            more(&differences)
         )));
     }
     if let Some(what) = catalog::forbidden(connection, &wanted)? {
         return Err(SinkError::refused(format!("sink {name}: {what}")));
     }
     Ok(found)
+}
+
+/// That nothing is in the way that is not ours to change.
+fn not_ours(differences: &[Difference], name: &str) -> Result<(), SinkError> {
+    match Difference::foreign(differences) {
+        None => Ok(()),
+        Some(line) => Err(SinkError::refused(format!(
+            "sink {name}: {line}{}; this is not ours to change: see `flow-pipeline schema diff`, move it away, or name \
+             another schema by schema=NAME",
+            more(differences)
+        ))),
+    }
+}
+
+/// How many differences there are beside the one that is told.
+fn more(differences: &[Difference]) -> String {
+    match differences.len().saturating_sub(1) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    }
 }
 
 fn newer(found: &Found, name: &str) -> Result<(), SinkError> {
@@ -137,6 +153,7 @@ fn migrate(
         done.push(create_schema(connection, address)?);
         found = Found::read(connection, &wanted)?;
     }
+    not_ours(&found.differences(&wanted), name)?;
     for table in &wanted {
         if !found.tables.contains_key(table.name) {
             connection.execute(&table.create.join(";\n"))?;
@@ -155,7 +172,8 @@ fn migrate(
     match left.first() {
         None => Ok(done),
         Some(first) => Err(SinkError::refused(format!(
-            "sink {name}: {first}; this is not ours to change: move the table away, or name another schema by schema=NAME"
+            "sink {name}: {} after all was made; is another one changing this schema?",
+            first.line()
         ))),
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct WantedTable {
     pub(super) columns: Vec<WantedColumn>,
     /// Primary key; empty: none is asked for.
     pub(super) key: Vec<&'static str>,
+    /// Name of the index that is made with it, beside that of its key.
+    pub(super) index: Option<String>,
     /// The statements that make it.
     pub(super) create: Vec<String>,
 }
@@ -48,16 +50,16 @@ pub(super) fn note_version() -> String {
 
 fn plain(table: &Table) -> WantedTable {
     let mut create = vec![create(table)];
-    if table.name == SLOTS {
-        // Retirement looks for slots by their state; the table itself grows with time.
-        create.push(format!(
-            "CREATE INDEX slots_by_state ON {SLOTS} (state, slot)"
-        ));
+    // Retirement looks for slots by their state; the table itself grows with time.
+    let index = (table.name == SLOTS).then(|| format!("{SLOTS}_by_state"));
+    if let Some(index) = &index {
+        create.push(format!("CREATE INDEX {index} ON {SLOTS} (state, slot)"));
     }
     WantedTable {
         name: table.name,
         columns: table.columns.iter().map(column).collect(),
         key: table.key().map(|column| column.name).collect(),
+        index,
         create,
     }
 }
@@ -102,6 +104,7 @@ fn migrations() -> WantedTable {
             wanted("applied", Wire::Timestamp),
         ],
         key: vec!["version"],
+        index: None,
         create: vec![format!(
             "CREATE TABLE {MIGRATIONS} (\n  version integer NOT NULL,\n  \
              applied timestamp with time zone NOT NULL DEFAULT now(),\n  PRIMARY KEY (version)\n)"

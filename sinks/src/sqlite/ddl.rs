@@ -5,7 +5,7 @@
 //! migration that makes of the version before what an empty database would get.
 
 use crate::columns::{self, Column, Kind, Table};
-use crate::raw_columns::{RAW_CURSORS, raw_cursors, raw_flows};
+use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS, raw_cursors, raw_flows};
 
 /// Version of this schema (`PRAGMA user_version`).
 pub(super) const VERSION: u32 = 2;
@@ -16,6 +16,8 @@ pub(super) struct Migration {
     pub(super) to: u32,
     /// In words.
     pub(super) what: &'static str,
+    /// Names of what it makes.
+    pub(super) makes: Vec<String>,
     pub(super) statements: Vec<String>,
 }
 
@@ -30,6 +32,11 @@ pub(super) fn migrations() -> Vec<Migration> {
     vec![Migration {
         to: 2,
         what: "tables for raw flows and their cursors",
+        makes: vec![
+            RAW_FLOWS.to_owned(),
+            RAW_CURSORS.to_owned(),
+            readable(RAW_FLOWS),
+        ],
         statements,
     }]
 }
@@ -51,8 +58,8 @@ pub(super) fn statements() -> Vec<String> {
         columns::SLOTS
     ));
     let cursors = [columns::CURSORS, RAW_CURSORS];
-    let readable = tables.iter().filter(|t| !cursors.contains(&t.name));
-    statements.extend(readable.map(view));
+    let shown = tables.iter().filter(|t| !cursors.contains(&t.name));
+    statements.extend(shown.map(view));
     statements.push(format!("PRAGMA user_version = {VERSION}"));
     statements
 }
@@ -89,6 +96,11 @@ fn create(table: &Table) -> String {
     )
 }
 
+/// Name of a table's view for people.
+fn readable(table: &str) -> String {
+    format!("{table}_readable")
+}
+
 fn view(table: &Table) -> String {
     let shown: Vec<String> = table
         .columns
@@ -103,8 +115,9 @@ fn view(table: &Table) -> String {
         })
         .collect();
     format!(
-        "CREATE VIEW {0}_readable AS SELECT {1} FROM {0}",
-        table.name,
-        shown.join(", ")
+        "CREATE VIEW {} AS SELECT {} FROM {}",
+        readable(table.name),
+        shown.join(", "),
+        table.name
     )
 }

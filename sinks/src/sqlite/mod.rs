@@ -4,6 +4,7 @@
 //! it started from. `synchronous=FULL`, since what was acknowledged lets go of state files: a commit that a power
 //! cut takes back would be lost for ever.
 
+mod catalog;
 mod cursor;
 mod ddl;
 mod raw;
@@ -107,6 +108,10 @@ impl Sqlite {
     /// or written.
     pub fn open(path: &Path, options: StoreOptions) -> Result<Sqlite, SinkError> {
         let name = named(path);
+        if schema::is_there(path, &name)? {
+            // Before the mode of its log is changed, which stays with a file.
+            schema::admit(&opened(path, &name)?, &name)?;
+        }
         let mut sink = Sqlite {
             connection: connect(path, &name)?,
             name,
@@ -128,19 +133,28 @@ impl Sqlite {
     }
 }
 
-fn connect(path: &Path, name: &str) -> Result<Connection, SinkError> {
+/// Opens a file, or makes an empty one, and changes nothing in it.
+fn opened(path: &Path, name: &str) -> Result<Connection, SinkError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(path, flags)
         .and_then(|connection| {
             connection.busy_timeout(BUSY)?;
-            connection.pragma_update(None, "journal_mode", "wal")?;
-            connection.pragma_update(None, "synchronous", "full")?;
-            connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)?;
             Ok(connection)
         })
         .map_err(explain(name, true))
+}
+
+fn connect(path: &Path, name: &str) -> Result<Connection, SinkError> {
+    let connection = opened(path, name)?;
+    let set = || {
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "full")?;
+        connection.pragma_update(None, "journal_size_limit", WAL_LIMIT_BYTES)
+    };
+    set().map_err(explain(name, true))?;
+    Ok(connection)
 }
 
 impl Sink for Sqlite {

@@ -3,14 +3,16 @@
 //! Law: an empty database gets the schema; one of an older release is brought up by numbered migrations, and only when
 //! asked to, in one transaction; one that differs otherwise is refused and left alone.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::ddl::{self, VERSION, declared};
+use super::catalog::Catalog;
+use super::ddl::{self, VERSION};
 use super::explain;
-use crate::columns::Table;
-use crate::{Schema, SinkError};
+use crate::schema::Difference;
+use crate::{Schema, SinkError, Standing};
 
 /// Applies the schema to an empty database, and checks that of any other.
 pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkError> {
@@ -18,82 +20,108 @@ pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkE
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(&sql)?;
-    let version = version(&transaction, name)?;
-    if (1..VERSION).contains(&version) {
-        return Err(SinkError::refused(format!(
-            "sink {name}: its schema has version {version}, this program writes {VERSION}; bring it up: flow-pipeline \
-             schema apply --sink {name}"
-        )));
+    if admit(&transaction, name)?.is_empty() {
+        make(&transaction).map_err(&sql)?;
     }
-    if let Some(newer) = newer(version) {
-        return Err(SinkError::refused(format!("sink {name}: {newer}")));
-    }
-    if is_empty(&transaction).map_err(&sql)? {
-        execute(&transaction, &ddl::statements()).map_err(&sql)?;
-        return transaction.commit().map_err(&sql);
-    }
-    check(&transaction, name)
+    transaction.commit().map_err(&sql)
 }
 
-/// Brings a database of an older release up; returns what was done.
+/// That a job may write this database: it is empty, or its schema is the newest one.
+pub(super) fn admit(connection: &Connection, name: &str) -> Result<Catalog, SinkError> {
+    let found = Catalog::read(connection).map_err(explain(name, true))?;
+    usable(&found, name)?;
+    if !found.migrations().is_empty() {
+        return Err(SinkError::refused(format!(
+            "sink {name}: its schema has version {}, this program writes {VERSION}; bring it up: flow-pipeline schema \
+             apply --sink {name}",
+            found.version
+        )));
+    }
+    Ok(found)
+}
+
+/// That there is nothing that is not ours to change.
+fn usable(found: &Catalog, name: &str) -> Result<(), SinkError> {
+    if let Some(version) = found.newer() {
+        return Err(SinkError::refused(format!(
+            "sink {name}: {}",
+            newer(version)
+        )));
+    }
+    match Difference::foreign(&found.differences()) {
+        None => Ok(()),
+        Some(line) => Err(SinkError::refused(format!(
+            "sink {name}: {line}; name a new file, or move this one away"
+        ))),
+    }
+}
+
+/// That a later release has made it.
+fn newer(version: u32) -> String {
+    format!(
+        "its schema has version {version}, this program knows {VERSION}; use the release that made it"
+    )
+}
+
+/// Makes the schema, or brings it up; returns what was done.
 fn migrate(connection: &mut Connection, name: &str) -> Result<Vec<String>, SinkError> {
     let sql = explain(name, true);
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(&sql)?;
-    let found = version(&transaction, name)?;
+    let found = Catalog::read(&transaction).map_err(&sql)?;
+    usable(&found, name)?;
     let mut done = Vec::new();
-    for migration in ddl::migrations()
-        .iter()
-        .filter(|m| found > 0 && m.to > found)
-    {
+    if found.is_empty() {
+        make(&transaction).map_err(&sql)?;
+        let line = |table: &crate::columns::Table| format!("table {}: made", table.name);
+        done.extend(ddl::tables().iter().map(line));
+    }
+    for migration in found.migrations() {
         execute(&transaction, &migration.statements).map_err(&sql)?;
         done.push(format!("version {}: {}", migration.to, migration.what));
     }
-    if !done.is_empty() {
-        check(&transaction, name)?;
-    }
+    admit(&transaction, name)?;
     transaction.commit().map_err(&sql)?;
     Ok(done)
+}
+
+fn make(connection: &Connection) -> rusqlite::Result<()> {
+    execute(connection, &ddl::statements())
 }
 
 fn execute(connection: &Connection, statements: &[String]) -> rusqlite::Result<()> {
     connection.execute_batch(&statements.join(";\n"))
 }
 
-fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
-        row.get(0)
-    })
-}
-
-/// That every table is as it should be.
-fn check(connection: &Connection, name: &str) -> Result<(), SinkError> {
-    for table in ddl::tables() {
-        let found = found_columns(connection, &table).map_err(explain(name, true))?;
-        if let Some(difference) = difference(&table, &found) {
-            return Err(SinkError::refused(format!(
-                "sink {name}: {difference}; name a new file, or move this one away"
-            )));
-        }
+/// Whether there is a file; if there is none, that its folder takes one. SQLite itself says of all of this only that it
+/// is "unable to open database file".
+pub(super) fn is_there(path: &Path, name: &str) -> Result<bool, SinkError> {
+    let no = |why: String| Err(SinkError::fatal(format!("sink {name}: {why}")));
+    match std::fs::metadata(path) {
+        Ok(file) if file.is_file() => return Ok(true),
+        Ok(_) => return no("is not a regular file; name another one".into()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) => {}
+        Err(error) => return no(format!("{error}; name another file")),
     }
-    Ok(())
-}
-
-/// Version of a database's schema; 0: none of ours.
-fn version(connection: &Connection, name: &str) -> Result<u32, SinkError> {
-    connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(explain(name, true))
-}
-
-/// That a later release has made it.
-fn newer(version: u32) -> Option<String> {
-    (version > VERSION).then(|| {
-        format!(
-            "its schema has version {version}, this program knows {VERSION}; use the release that made it"
-        )
-    })
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let shown = folder.display();
+    match std::fs::metadata(folder) {
+        Ok(found) if !found.is_dir() => no(format!("{shown} is no folder; name another file")),
+        Ok(found) if found.permissions().readonly() => no(format!(
+            "its folder {shown} is read-only; name another file"
+        )),
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => no(format!(
+            "its folder {shown} is not there; make it, or name another file"
+        )),
+        Err(error) => no(format!("its folder {shown}: {error}; name another file")),
+    }
 }
 
 /// The schema, for people. A file that is not there is like an empty one, and only `apply` makes it.
@@ -107,32 +135,8 @@ impl SqliteSchema {
     pub(super) fn new(path: &Path) -> SqliteSchema {
         SqliteSchema {
             path: path.to_owned(),
-            name: format!("sqlite://{}", path.display()),
+            name: super::named(path),
         }
-    }
-
-    /// For looking at it.
-    fn look(&self) -> Result<Connection, SinkError> {
-        if self.path.exists() && !self.path.is_file() {
-            return Err(SinkError::fatal(format!(
-                "sink {}: not a regular file; name another one",
-                self.name
-            )));
-        }
-        let opened = if self.path.exists() {
-            Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-        } else {
-            let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty());
-            let folder = std::fs::metadata(folder.unwrap_or(Path::new(".")));
-            if !folder.is_ok_and(|f| f.is_dir() && !f.permissions().readonly()) {
-                return Err(SinkError::fatal(format!(
-                    "sink {}: check that its folder exists and is writable",
-                    self.name
-                )));
-            }
-            Connection::open_in_memory()
-        };
-        opened.map_err(explain(&self.name, true))
     }
 }
 
@@ -141,105 +145,38 @@ impl Schema for SqliteSchema {
         &self.name
     }
 
-    fn is_empty(&mut self) -> Result<bool, SinkError> {
-        is_empty(&self.look()?).map_err(explain(&self.name, true))
-    }
-
     fn print(&self) -> Vec<String> {
         ddl::statements()
     }
 
     fn apply(&mut self, _extend: bool) -> Result<Vec<String>, SinkError> {
-        let before = self.diff()?;
+        is_there(&self.path, &self.name)?;
         let mut connection = Connection::open(&self.path).map_err(explain(&self.name, true))?;
-        let migrated = migrate(&mut connection, &self.name)?;
-        apply(&mut connection, &self.name)?;
-        Ok(if migrated.is_empty() {
-            before
-        } else {
-            migrated
+        migrate(&mut connection, &self.name)
+    }
+
+    fn look(&mut self) -> Result<Standing, SinkError> {
+        if !is_there(&self.path, &self.name)? {
+            return Ok(Standing {
+                made_at_start: true,
+                differences: vec![format!(
+                    "file {}: not there yet, and made with all tables by `schema apply` or the first start",
+                    self.path.display()
+                )],
+                remarks: Vec::new(),
+            });
+        }
+        let found = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .and_then(|connection| Catalog::read(&connection))
+            .map_err(explain(&self.name, true))?;
+        let differences = match found.newer() {
+            Some(version) => vec![newer(version)],
+            None => Difference::lines(&found.differences()),
+        };
+        Ok(Standing {
+            made_at_start: found.is_empty() && found.newer().is_none(),
+            differences,
+            remarks: Vec::new(),
         })
     }
-
-    fn diff(&mut self) -> Result<Vec<String>, SinkError> {
-        let sql = explain(&self.name, true);
-        let connection = self.look()?;
-        let mut differences = Vec::new();
-        differences.extend(newer(version(&connection, &self.name)?));
-        for table in ddl::tables() {
-            let found = found_columns(&connection, &table).map_err(&sql)?;
-            differences.extend(difference(&table, &found));
-        }
-        Ok(differences)
-    }
-}
-
-/// A column as SQLite reports it.
-#[derive(Debug, PartialEq, Eq)]
-struct Found {
-    name: String,
-    /// Declared type and `NOT NULL`.
-    declared: String,
-    /// Place in the primary key from 1 on; 0: not in it.
-    key: u32,
-}
-
-fn found_columns(connection: &Connection, table: &Table) -> rusqlite::Result<Vec<Found>> {
-    let mut statement =
-        connection.prepare("SELECT name, type, \"notnull\", pk FROM pragma_table_info(?1)")?;
-    let rows = statement.query_map([table.name], |row| {
-        let (kind, not_null): (String, bool) = (row.get(1)?, row.get(2)?);
-        let declared = if not_null {
-            format!("{kind} NOT NULL")
-        } else {
-            kind
-        };
-        Ok(Found {
-            name: row.get(0)?,
-            declared,
-            key: row.get(3)?,
-        })
-    })?;
-    rows.collect()
-}
-
-/// The first thing in which a table is not as it should be.
-fn difference(table: &Table, found: &[Found]) -> Option<String> {
-    if found.is_empty() {
-        return Some(format!("not empty, and table {} is missing", table.name));
-    }
-    let mut key = 0;
-    for (n, column) in table.columns.iter().enumerate() {
-        key += u32::from(column.key);
-        let expected = Found {
-            name: column.name.into(),
-            declared: declared(column),
-            key: if column.key { key } else { 0 },
-        };
-        match found.get(n) {
-            Some(column) if *column == expected => (),
-            Some(other) => {
-                return Some(format!(
-                    "table {}: column {} `{} {}` should be `{} {}`",
-                    table.name,
-                    n + 1,
-                    other.name,
-                    other.declared,
-                    expected.name,
-                    expected.declared
-                ));
-            }
-            None => {
-                return Some(format!(
-                    "table {}: column {} is missing",
-                    table.name, column.name
-                ));
-            }
-        }
-    }
-    let more = found.get(table.columns.len())?;
-    Some(format!(
-        "table {}: column {} is unknown",
-        table.name, more.name
-    ))
 }

@@ -27,10 +27,10 @@ fn an_empty_database_gets_what_is_printed() {
         return;
     };
     let mut schema = flow_sinks::schema(&database.url).unwrap();
-    assert!(schema.is_empty().unwrap());
+    assert!(schema.look().unwrap().made_at_start);
     drop(flow_sinks::open(&database.url).unwrap());
     drop(flow_sinks::open(&database.url).unwrap());
-    assert!(!schema.is_empty().unwrap());
+    assert!(!schema.look().unwrap().made_at_start);
     assert_eq!(schema.diff().unwrap(), [""; 0]);
     assert_eq!(schema.apply(false).unwrap(), [""; 0]);
     let url = format!("{}?kafka=127.0.0.1:1/flows", by_hand.url);
@@ -72,6 +72,111 @@ fn the_tables_of_the_other_pipeline_stay_as_they_are() {
             "1"
         );
     }
+}
+
+/// Whatever there is, down to the number of rows: what is made or replaced, even by the same, has another UUID.
+fn everything(database: &Database) -> String {
+    database.sql(
+        "SELECT name, uuid, create_table_query, total_rows FROM system.tables WHERE database = '{db}' ORDER BY name",
+    )
+}
+
+#[test]
+fn what_is_not_ours_under_a_name_of_ours_is_told_first_and_stays() {
+    let foreign =
+        |name| format!("CREATE TABLE {{db}}.{name} (mine UInt8) ENGINE = MergeTree ORDER BY mine");
+    let printed = flow_sinks::schema("clickhouse://u@127.0.0.1:1/d").unwrap();
+    let rows = printed.print()[1].replace("`d`.", "{db}.");
+    assert!(rows.contains("`rollup_5m_rows`"), "{rows}");
+    let cases = [
+        (
+            foreign("rollup_5m"),
+            "rollup_5m: is a table (MergeTree), should be a view",
+        ),
+        (
+            foreign("rollup_5m_rows"),
+            "rollup_5m_rows: column 1 `mine UInt8` should be `slot DateTime('UTC')`",
+        ),
+        (
+            foreign("slots_rows"),
+            "slots_rows: column 1 `mine UInt8` should be",
+        ),
+        (
+            foreign("raw_flows"),
+            "raw_flows: column 1 `mine UInt8` should be `topic_partition UInt32`",
+        ),
+        (
+            foreign("flow_pipeline_schema"),
+            "flow_pipeline_schema: column 1 `mine UInt8` should be `version UInt32`",
+        ),
+        (
+            "CREATE VIEW {db}.raw_flows AS SELECT 1 AS mine".to_owned(),
+            "raw_flows: column 1 `mine UInt8` should be",
+        ),
+        (
+            "CREATE VIEW {db}.slots AS SELECT 1 AS mine".to_owned(),
+            "slots: column 1 `mine UInt8` should be",
+        ),
+        (
+            rows.replace("ReplacingMergeTree(revision, is_deleted)", "MergeTree()"),
+            "rollup_5m_rows: is MergeTree partitioned by",
+        ),
+        (
+            rows.replace("(revision, is_deleted)", "(revision)"),
+            "rollup_5m_rows: is ReplacingMergeTree(revision) partitioned by",
+        ),
+    ];
+    for (statement, words) in cases {
+        let Some(database) = Database::new() else {
+            return;
+        };
+        database.sql("CREATE DATABASE {db}");
+        database.sql(&statement);
+        if statement.contains("(mine UInt8)") {
+            let (_, rest) = statement.split_once("{db}.").unwrap();
+            let name = rest.split(' ').next().unwrap();
+            database.sql(&format!("INSERT INTO {{db}}.{name} VALUES (7)"));
+        }
+        let before = everything(&database);
+        refused(&database.url, SinkErrorKind::Refused, words);
+        let mut schema = flow_sinks::schema(&database.url).unwrap();
+        let error = schema.apply(true).unwrap_err();
+        assert_eq!(error.kind, SinkErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        let found = schema.look().unwrap();
+        assert!(!found.made_at_start, "{statement}");
+        assert!(
+            found.differences.iter().any(|line| line.contains(words)),
+            "{found:?}"
+        );
+        assert_eq!(everything(&database), before, "{statement}");
+    }
+}
+
+#[test]
+fn a_table_in_place_of_a_view_of_ours_keeps_its_rows() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    drop(flow_sinks::open(&database.url).unwrap());
+    database.sql("DROP VIEW {db}.flows_5m");
+    database.sql("CREATE TABLE {db}.flows_5m (mine UInt8) ENGINE = MergeTree ORDER BY mine");
+    database.sql("INSERT INTO {db}.flows_5m VALUES (7)");
+    let before = everything(&database);
+    let words = "flows_5m: is a table (MergeTree), should be a view";
+    refused(&database.url, SinkErrorKind::Refused, words);
+    let error = flow_sinks::schema(&database.url)
+        .unwrap()
+        .apply(true)
+        .unwrap_err();
+    assert!(error.to_string().contains(words), "{error}");
+    assert_eq!(everything(&database), before);
+    // A view that is ours, of an older release, is replaced.
+    database.sql("DROP TABLE {db}.flows_5m");
+    database.sql("CREATE VIEW {db}.flows_5m AS SELECT 1 AS older");
+    let done = flow_sinks::schema(&database.url).unwrap().apply(false);
+    assert!(done.unwrap()[0].starts_with("mended: flows_5m: column 1"));
+    drop(flow_sinks::open(&database.url).unwrap());
 }
 
 #[test]
@@ -174,10 +279,11 @@ fn who_is_not_let_in_or_finds_nobody_is_told_in_one_line() {
             "Not enough privileges.; grant",
         ),
         (
-            "200 OK\r\n\r\n[\"18.16.1\"]\n",
+            "200 OK\r\n\r\n{\"data\":[[\"18.16.1\"]]}\n",
             SinkErrorKind::Refused,
             "ClickHouse 18.16.1; 23.2 or newer",
         ),
+        ("200 OK\r\n\r\n", SinkErrorKind::Retry, "has its disk room?"),
         (
             "200 OK\r\n\r\nwhat?\n",
             SinkErrorKind::Retry,

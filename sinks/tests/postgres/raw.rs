@@ -245,3 +245,23 @@ fn no_raw_flows_no_tables_of_them() {
         "null"
     );
 }
+
+#[test]
+fn a_table_of_others_in_place_of_a_partition_is_refused() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let mut raw = raw(&database, "");
+    database
+        .session
+        .query("CREATE TABLE flows_20260228 (mine int)");
+    let error = raw.apply(&block(None, 4, &flows(0..10))).unwrap_err();
+    let line = error.to_string();
+    assert!(!error.is_retry(), "{line}");
+    assert!(line.contains("\"flows_20260228\" already exists"), "{line}");
+    assert!(line.contains("not ours to change: rename it"), "{line}");
+    assert_eq!(partitions(&database), Vec::<String>::new());
+    database.session.query("DROP TABLE flows_20260228");
+    let done = raw.apply(&block(None, 4, &flows(0..10))).unwrap();
+    assert_eq!(done, Applied::Done { rows: 10 });
+}

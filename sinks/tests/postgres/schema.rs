@@ -1,6 +1,6 @@
 //! What is made, what is refused and how, and how a database of the project we replace is taken over.
 
-use flow_sinks::{Schema, SinkErrorKind};
+use flow_sinks::{Schema, SinkErrorKind, Standing};
 
 use crate::database::Database;
 
@@ -149,6 +149,63 @@ fn what_cannot_be_used_is_refused_in_one_line() {
 }
 
 #[test]
+fn what_is_not_ours_under_a_name_of_ours_is_told_first_and_stays() {
+    let everything = "SELECT string_agg(oid || relname, ' ' ORDER BY oid) FROM pg_class";
+    for (change, words) in [
+        (
+            "CREATE TABLE rollup_5m (mine int)",
+            "table rollup_5m: column slot timestamp with time zone: missing",
+        ),
+        (
+            "CREATE TABLE flow_pipeline_schema (mine int)",
+            "table flow_pipeline_schema: column version integer: missing",
+        ),
+        (
+            "CREATE TABLE flows ()",
+            "table flows: column id bigint: missing",
+        ),
+        (
+            "CREATE VIEW slots AS SELECT 1 AS mine",
+            "table slots: is a view, should be a table",
+        ),
+        (
+            "CREATE MATERIALIZED VIEW slots AS SELECT 1 AS mine",
+            "table slots: is a materialized view, should be a table",
+        ),
+        (
+            "CREATE SEQUENCE slots",
+            "table slots: is a sequence, should be a table",
+        ),
+        (
+            "CREATE TYPE slots AS ENUM ('mine')",
+            "table slots: is a type, should be a table",
+        ),
+        (
+            "CREATE TABLE slots_by_state (mine int)",
+            "table slots: missing, and the name of its index slots_by_state is taken",
+        ),
+    ] {
+        let Some(database) = Database::new() else {
+            return;
+        };
+        database.session.query(change);
+        let before = database.session.value(everything);
+        refused(&database.url(), SinkErrorKind::Refused, words);
+        let mut schema = schema(&database.url());
+        let error = schema.apply(true).unwrap_err();
+        assert_eq!(error.kind, SinkErrorKind::Refused, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        let found = schema.look().unwrap();
+        assert!(!found.made_at_start, "{change}");
+        assert!(
+            found.differences.iter().any(|line| line == words),
+            "{found:?}"
+        );
+        assert_eq!(database.session.value(everything), before, "{change}");
+    }
+}
+
+#[test]
 fn a_user_without_rights_is_told_which() {
     let Some(database) = Database::new() else {
         return;
@@ -186,15 +243,25 @@ fn a_table_of_theirs_is_taken_over_and_extended() {
     database
         .session
         .query("INSERT INTO flows (date_inserted, bytes) VALUES ('2020-01-01', 7)");
-    drop(database.open(""));
     let mut schema = schema(&database.url());
-    let told = schema.diff().unwrap();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("--extend"), "{told:?}");
+    let told = |found: &Standing| {
+        let [line] = &found.remarks[..] else {
+            panic!("{found:?}")
+        };
+        assert!(line.contains("table flows is that of cloudflare/flow-pipeline"));
+        assert!(line.contains("--extend"), "{line}");
+    };
+    let found = schema.look().unwrap();
+    assert!(found.made_at_start && !found.differences.is_empty());
+    told(&found);
+    drop(database.open(""));
+    let found = schema.look().unwrap();
+    assert_eq!((found.made_at_start, found.differences.len()), (false, 0));
+    told(&found);
     assert_eq!(schema.apply(false).unwrap(), Vec::<String>::new());
     let done = schema.apply(true).unwrap();
     assert_eq!(done, ["table flows: our columns added behind theirs"]);
-    assert_eq!(schema.diff().unwrap(), Vec::<String>::new());
+    assert_eq!(schema.look().unwrap(), Standing::default());
     drop(database.open(""));
     assert_eq!(database.session.value("SELECT sum(bytes) FROM flows"), "7");
 }
