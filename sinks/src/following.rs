@@ -44,15 +44,18 @@ pub(crate) fn follow<F: Following>(
     loop {
         match follower.step() {
             Ok(Step::CaughtUp) => {
+                backoff = config.first;
                 let next = published.wait_beyond(follower.reached(), IDLE);
                 if next.is_none() && published.is_closed() {
                     return Ok(());
                 }
             }
-            Ok(Step::Applied(_) | Step::Again) => {
+            Ok(Step::Applied(_)) => {
                 backoff = config.first;
                 follower.go_on()?;
             }
+            // A store whose disk is full can be read, and written none the sooner.
+            Ok(Step::Again) => follower.go_on()?,
             Err(error) if error.is_retry() => {
                 let retry_in_millis = backoff.as_millis();
                 tracing::warn!(%error, retry_in_millis, "{}", F::FAILED);

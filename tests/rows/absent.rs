@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::time::{Duration, Instant};
 
 use flow_ingest::mock::Generator;
 
-use crate::own::{Live, Own, complete, until};
+use crate::flowing::complete;
+use crate::own::{Live, Own, until};
 use crate::store::Store;
 use crate::world::{self, JobFiles, World};
 
@@ -29,13 +30,12 @@ fn until_end(world: &World, job: &JobFiles) -> Output {
 /// Starts the job; its messages go into a file.
 fn start(world: &World, job: &JobFiles, messages: &Path) -> Live {
     let told = File::create(messages).expect("a file");
-    let child = world.run(job, "2", &[]).stderr(told).spawn();
-    Live(child.expect("it starts"))
+    Live::start(world.run(job, "2", &[]).stderr(told))
 }
 
 #[test]
 fn a_store_away_at_the_start_and_one_that_stands_still_at_the_end() {
-    let Some((own, servers)) = Own::up() else {
+    let Some((own, servers)) = Own::up(&["kafka", "postgres", "clickhouse"]) else {
         return;
     };
     let world = World::new("absent");
@@ -68,7 +68,7 @@ fn a_store_away_at_the_start_and_one_that_stands_still_at_the_end() {
     until("the stores that are there get new slots", || {
         gained(sqlite) && gained(clickhouse)
     });
-    assert!(live.0.try_wait().expect("a child").is_none(), "{}", told());
+    assert!(live.runs(), "{}", told());
     let starts = "the job starts without this store";
     assert!(told().contains(starts), "{}", told());
     let away = complete(sqlite);
@@ -84,10 +84,8 @@ fn a_store_away_at_the_start_and_one_that_stands_still_at_the_end() {
     until("the others go on", || {
         complete(sqlite) > before && complete(clickhouse) > before
     });
-    let (begun, id) = (Instant::now(), live.0.id().to_string());
-    let term = Command::new("kill").args(["-TERM", &id]).status();
-    assert!(term.expect("kill").success());
-    let status = live.0.wait().expect("it ends");
+    let begun = Instant::now();
+    let status = live.end();
     let took = begun.elapsed();
     assert!(took < SUPERVISOR, "ended after {took:?}: {}", told());
     assert_eq!(status.code(), Some(69), "{}", told());

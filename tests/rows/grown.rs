@@ -40,7 +40,7 @@ fn partitions_added_while_the_job_reads() {
     let before = world.topic().partitions().expect("a number");
     let mut job = world.job("grown");
     job.stores.push(servers.postgres(""));
-    let mut live = Live(world.run(&job, "2", &[]).spawn().expect("it starts"));
+    let live = Live::start(&mut world.run(&job, "2", &[]));
     let postgres = &job.stores[1];
     let raw = |condition: &str| {
         let sql = format!("select count(*) from flows where {condition}");
@@ -59,8 +59,7 @@ fn partitions_added_while_the_job_reads() {
     crate::write(&world, &mut generator, FLOWS);
     let new = format!("topic_partition >= {before}");
     until("the new partitions are read", || raw(&new) > 0);
-    live.0.kill().expect("killed");
-    drop(live);
+    drop(live); // kill -9
 
     crate::write(&world, &mut generator, FLOWS);
     let rest = world.run(&job, "1", &["--until-end"]).output();

@@ -12,6 +12,8 @@
 
 mod absent;
 mod every_store;
+mod flowing;
+mod full_disk;
 mod grown;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;

@@ -3,14 +3,12 @@
 //! The servers are this test's own. Afterwards every store equals the oracle.
 
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow_ingest::mock::{Disorder, TopicWriter};
-use flow_proto::Dialect;
-
-use crate::own::{Live, Own, complete};
+use crate::flowing::{Stop, complete, write_until};
+use crate::own::{Live, Own};
 use crate::store::Store;
 use crate::world::{self, World};
 
@@ -18,49 +16,14 @@ use crate::world::{self, World};
 const AWAY: Duration = Duration::from_secs(60);
 /// Longest wait for a store that is back to stand where the others do.
 const BACK: Duration = Duration::from_secs(120);
-/// Flows per second of simulated time; a second of real time is `SPEED` of those.
+/// Flows per second of simulated time.
 const RATE: u64 = 100;
-const SPEED: u64 = 100;
 /// The job's memory, at most. Mebibytes.
 const MEMORY_MIB: u64 = 700;
 
-/// Ends the writing, also when the test fails.
-struct Stop<'a>(&'a AtomicBool);
-
-impl Drop for Stop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// Writes flows until told to stop: `SPEED` simulated seconds a second.
-fn flow(world: &World, stop: &AtomicBool) -> u64 {
-    let topic = world.topic();
-    let mut writer = TopicWriter::open(topic.as_ref(), true, Dialect::default()).expect("a writer");
-    let disorder = Disorder {
-        late_ppm: 20_000,
-        implausible_ppm: 1_000,
-        ..Disorder::default()
-    };
-    let mut generator = crate::disordered(RATE * 7_200, 5, disorder);
-    let (begun, mut written) = (Instant::now(), 0);
-    while !stop.load(Ordering::Acquire) {
-        let due = u64::try_from(begun.elapsed().as_millis()).expect("short") * RATE * SPEED / 1_000;
-        while written < due {
-            let flow = generator.next().expect("without end");
-            writer.write(&flow, generator.now_ns()).expect("written");
-            written += 1;
-        }
-        writer.flush().expect("durable");
-        thread::yield_now();
-    }
-    writer.finish(generator.now_ns()).expect("durable");
-    written
-}
-
 #[test]
 fn each_server_away_for_a_minute_while_flows_run() {
-    let Some((own, servers)) = Own::up() else {
+    let Some((own, servers)) = Own::up(&["kafka", "postgres", "clickhouse"]) else {
         return;
     };
     let world = World::on("outages", servers.topic("outages"));
@@ -81,14 +44,9 @@ fn each_server_away_for_a_minute_while_flows_run() {
         );
     }
     let (stores, stop) = (job.stores.clone(), AtomicBool::new(false));
-    let child = world
-        .run(&job, "2", &[])
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("it starts");
-    let live = Live(child);
+    let live = Live::start(world.run(&job, "2", &[]).stderr(Stdio::null()));
     let written = thread::scope(|scope| {
-        let writing = scope.spawn(|| flow(&world, &stop));
+        let writing = scope.spawn(|| write_until(&world, &stop, RATE));
         let ending = Stop(&stop);
         let begun = Instant::now();
         while complete(&stores[0]) == 0 {
@@ -105,15 +63,7 @@ fn each_server_away_for_a_minute_while_flows_run() {
         drop(ending);
         writing.join().expect("it has written all")
     });
-    let id = live.0.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .expect("kill")
-            .success()
-    );
-    drop(live);
+    live.end();
     let status = world
         .run(&job, "1", &["--until-end"])
         .status()

@@ -1,74 +1,174 @@
-//! Servers that one test stops and starts as it likes, and a job that runs on beside.
+//! Servers of one test alone, which it may stop and starve, and a job that runs meanwhile.
 //!
-//! Law: nothing outlives the test, however it ends.
+//! Law: they end with the test, however it ends, and so does what was mounted for them: it is mounted where only they and
+//! a process that waits for the test's end see it.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::servers::Servers;
-use crate::store::Store;
-
-/// Longest wait for what must come.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Servers of one test; they end with it, or with the process.
 pub(crate) struct Own {
     script: PathBuf,
+    mounts: Option<Mounts>,
     folder: tempfile::TempDir,
 }
 
 impl Own {
-    pub(crate) fn up() -> Option<(Own, Servers)> {
+    /// `None`, and said so, if they cannot be.
+    pub(crate) fn up(names: &[&str]) -> Option<(Own, Servers)> {
+        let folder = tempfile::tempdir().expect("a folder");
+        Own::begin(names, folder, None)
+    }
+
+    /// Each with its folder on a disk of its own, of so many mebibytes.
+    pub(crate) fn up_on_disks(names: &[&str], mebibytes: u64) -> Option<(Own, Servers)> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mounts = Mounts::make(folder.path(), names, mebibytes)?;
+        Own::begin(names, folder, Some(mounts))
+    }
+
+    fn begin(
+        names: &[&str],
+        folder: tempfile::TempDir,
+        mounts: Option<Mounts>,
+    ) -> Option<(Own, Servers)> {
         let Ok(script) = std::env::var("FLOW_PIPELINE_TEST_SERVICES") else {
             eprintln!("SKIPPED: FLOW_PIPELINE_TEST_SERVICES is not set: no servers to stop");
             return None;
         };
         let own = Own {
             script: script.into(),
-            folder: tempfile::tempdir().expect("a folder"),
+            mounts,
+            folder,
         };
         let id = std::process::id().to_string();
         let folder = own.folder.path().to_string_lossy().into_owned();
-        let printed = own.call(&[
-            "up",
-            "--with-parent",
-            &id,
-            &folder,
-            "kafka",
-            "postgres",
-            "clickhouse",
-        ]);
-        let servers = Servers::printed(&printed)?;
+        let printed = own.call(&[&["up", "--with-parent", &id, &folder][..], names].concat());
+        let servers = Servers::printed(&printed, names.contains(&"kafka"))?;
         Some((own, servers))
     }
 
+    /// A verb of `scripts/services` for one server.
     pub(crate) fn tell(&self, verb: &str, name: &str) {
         self.call(&[verb, &self.folder.path().to_string_lossy(), name]);
     }
 
+    /// Whether a server runs.
+    pub(crate) fn runs(&self, name: &str) -> bool {
+        let status = self.call(&["status", &self.folder.path().to_string_lossy()]);
+        let down = format!("{name} down");
+        !status.lines().any(|line| line == down)
+    }
+
+    /// Leaves no room on a server's disk.
+    pub(crate) fn fill(&self, name: &str) {
+        let (mut file, block) = (self.ballast(name, std::fs::File::create), [0; 1 << 16]);
+        let full = loop {
+            if let Err(error) = std::io::Write::write(&mut file, &block) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+    }
+
+    /// Gives the room back.
+    pub(crate) fn empty(&self, name: &str) {
+        self.ballast(name, std::fs::remove_file);
+    }
+
+    /// The disk as the processes see it that have it mounted.
+    fn ballast<T>(&self, name: &str, act: impl Fn(PathBuf) -> std::io::Result<T>) -> T {
+        let holder = self.mounts.as_ref().expect("disks").0.id();
+        let folder = self.folder.path().join(name);
+        let path = format!("/proc/{holder}/root{}/ballast", folder.display());
+        act(path.into()).expect("a disk")
+    }
+
     fn call(&self, arguments: &[&str]) -> String {
-        let out = Command::new(&self.script)
-            .args(arguments)
-            .output()
-            .expect("it runs");
+        let out = self.command().args(arguments).output().expect("it runs");
         let errors = String::from_utf8_lossy(&out.stderr);
         assert!(out.status.success(), "{arguments:?}: {errors}");
         String::from_utf8(out.stdout).expect("text")
+    }
+
+    fn command(&self) -> Command {
+        let Some(Mounts(holder)) = &self.mounts else {
+            return Command::new(&self.script);
+        };
+        let mut command = Command::new("nsenter");
+        command.args(["--mount", "--target", &holder.id().to_string()]);
+        command.arg(&self.script);
+        command
     }
 }
 
 impl Drop for Own {
     fn drop(&mut self) {
-        let folder = self.folder.path();
-        drop(Command::new(&self.script).arg("down").arg(folder).output());
+        drop(self.command().arg("down").arg(self.folder.path()).output());
+    }
+}
+
+/// A process in a mount namespace of its own, which waits for the end of its input: of this process, at the latest. With
+/// the last process in it the kernel takes the namespace away, and what is mounted there.
+struct Mounts(Child);
+
+impl Mounts {
+    fn make(folder: &Path, names: &[&str], mebibytes: u64) -> Option<Mounts> {
+        const SCRIPT: &str = r#"set -e; folder=$1; size=$2; shift 2
+            for name; do mkdir "$folder/$name"; mount -t tmpfs -o "size=${size}m,mode=755" full-disk "$folder/$name"; done
+            echo mounted; exec cat"#;
+        let mut child = Command::new("unshare")
+            .args([
+                "--mount",
+                "--propagation",
+                "private",
+                "sh",
+                "-c",
+                SCRIPT,
+                "sh",
+            ])
+            .arg(folder)
+            .arg(mebibytes.to_string())
+            .args(names)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("unshare runs");
+        let mut line = String::new();
+        let mut said = BufReader::new(child.stdout.take().expect("piped"));
+        said.read_line(&mut line).expect("text");
+        if line.is_empty() {
+            let mut why = String::new();
+            let mut errors = child.stderr.take().expect("piped");
+            errors.read_to_string(&mut why).expect("text");
+            child.wait().expect("it has ended");
+            eprintln!("SKIPPED: no disk can be mounted: {}", why.trim());
+            return None;
+        }
+        Some(Mounts(child))
+    }
+}
+
+impl Drop for Mounts {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        drop(self.0.wait());
     }
 }
 
 /// A job that runs on; killed if the test fails.
-pub(crate) struct Live(pub(crate) Child);
+pub(crate) struct Live(Child);
 
 impl Live {
+    pub(crate) fn start(command: &mut Command) -> Live {
+        Live(command.spawn().expect("it starts"))
+    }
+
     pub(crate) fn memory_mib(&self) -> u64 {
         let path = Path::new("/proc")
             .join(self.0.id().to_string())
@@ -77,6 +177,19 @@ impl Live {
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
         kib.expect("a number") / 1024
+    }
+
+    /// Whether it goes on.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.0.try_wait().expect("a child").is_none()
+    }
+
+    /// Tells it to end, and waits for that.
+    pub(crate) fn end(mut self) -> ExitStatus {
+        let id = self.0.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(told.expect("kill").success());
+        self.0.wait().expect("it has ended")
     }
 }
 
@@ -87,11 +200,8 @@ impl Drop for Live {
     }
 }
 
-/// Number of slots with rows.
-pub(crate) fn complete(store: &Store) -> u64 {
-    let sql = "select count(*) from slots where rollup = 'rollup_5m' and state in ('complete', 'retired')";
-    store.query(sql)[0][0].parse().expect("a number")
-}
+/// Longest wait for what must come.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Looks until it holds.
 pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {

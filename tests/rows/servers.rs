@@ -20,20 +20,21 @@ pub(crate) struct Servers {
 impl Servers {
     /// Those of the environment; `None`, and said so, if one is missing.
     pub(crate) fn shared() -> Option<Servers> {
-        Servers::of(|name| std::env::var(name).ok())
+        Servers::of(|name| std::env::var(name).ok(), true)
     }
 
-    /// From `scripts/services up`'s output.
-    pub(crate) fn printed(text: &str) -> Option<Servers> {
-        Servers::of(|name| {
+    /// From `scripts/services up`'s output; whether a broker is among them.
+    pub(crate) fn printed(text: &str, broker: bool) -> Option<Servers> {
+        let value = |name: &str| {
             let line = text
                 .lines()
                 .find_map(|line| line.strip_prefix(&format!("export {name}=")))?;
             Some(line.trim_matches(['\'', '"']).to_owned())
-        })
+        };
+        Servers::of(value, broker)
     }
 
-    fn of(value: impl Fn(&str) -> Option<String>) -> Option<Servers> {
+    fn of(value: impl Fn(&str) -> Option<String>, broker: bool) -> Option<Servers> {
         let get = |name: &str| {
             let found = value(&format!("FLOW_PIPELINE_TEST_{name}"));
             if found.is_none() {
@@ -42,7 +43,7 @@ impl Servers {
             found
         };
         Some(Servers {
-            kafka: get("KAFKA")?,
+            kafka: if broker { get("KAFKA")? } else { String::new() },
             postgres: get("POSTGRES")?,
             clickhouse: get("CLICKHOUSE")?,
         })

@@ -87,7 +87,8 @@ impl World {
         self
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file beside the tables.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
