@@ -130,8 +130,8 @@ fn of_network(error: &Error) -> (SinkErrorKind, String, &'static str) {
     }
     let advice = if about("wrong version number") || about("packet length too long") {
         "this port speaks no TLS: leave secure=1 out, or name the port of https (8443)"
-    } else if about("connection closed before message completed") {
-        "see whether this is a ClickHouse, and its port for HTTP (8123)"
+    } else if about("connection closed before message completed") || about("unexpected EOF") {
+        "see whether this is a ClickHouse, and its port for HTTP (8123, with secure=1 8443)"
     } else {
         "see whether it runs and can be reached"
     };

@@ -87,7 +87,7 @@ pub(super) fn too_slow(sink: &str, limit_secs: u64) -> SinkError {
 /// What answers there does not do so as a PostgreSQL does.
 pub(super) fn unknown(sink: &str, what: &str) -> SinkError {
     SinkError::retry(format!(
-        "sink {sink}: {what}; see whether host and port are right"
+        "sink {sink}: {what}; see whether a PostgreSQL listens at this host and port"
     ))
 }
 

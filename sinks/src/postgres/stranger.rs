@@ -32,7 +32,7 @@ pub(super) async fn stranger(config: &Config, limit: Duration) -> String {
     }
     sleep_until(deadline).await;
     let secs = limit.as_secs();
-    format!("it accepts connections, and gives no answer within {secs} s; is it a PostgreSQL?")
+    format!("it accepts connections, and gives no answer within {secs} s")
 }
 
 async fn speaks_http(stream: &TcpStream) -> io::Result<bool> {
