@@ -223,8 +223,7 @@ impl Insert<'_> {
         }
         let next = Vec::with_capacity(self.chunk.capacity());
         let chunk = std::mem::replace(&mut self.chunk, next);
-        self.server
-            .within(LIMIT, self.insert.send(chunk.into()))
+        self.server.within(LIMIT, self.insert.send(chunk.into()))
     }
 }
 
