@@ -15,7 +15,7 @@ use crate::committer::{Committer, Outcome};
 use crate::driver::{Driver, Ready, Turn};
 use crate::failure::{Failure, JobError};
 use crate::job::{Job, Ticks, groups_of};
-use crate::lookout::Lookout;
+use crate::lookout::{Found, Lookout};
 use crate::restore::Start;
 use crate::status::Waiting;
 use crate::tick::{Report, Sealed};
@@ -86,8 +86,11 @@ impl Chief {
         if let Some(ready) = self.ready(heard) {
             self.commit(ready, heard);
         }
-        if let Some(lookout) = &self.lookout {
-            self.driver.found(lookout.found());
+        for found in self.lookout.iter().flat_map(Lookout::news) {
+            match found {
+                Found::Partitions(count) => self.driver.found(count),
+                Found::Earliest(earliest) => self.driver.ledger.forget_retirements(&earliest),
+            }
         }
         if self.job.stop.load(Ordering::Acquire) {
             self.driver.stop();

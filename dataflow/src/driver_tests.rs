@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flow_state::{Position, Timeline};
+use flow_state::{Position, Retirement, Timeline};
 
 use super::*;
 use crate::restore::genesis;
@@ -236,4 +236,42 @@ fn the_end_comes_after_the_last_cuts_with_one_more_checkpoint() {
     );
     assert!(matches!(driver.turn(4, 2), Some(Turn::Close)));
     assert!(driver.turn(5, 2).is_none());
+}
+
+/// R for the record of a partition at an offset, as a walk over the topic finds it.
+fn line_at(ledger: &Ledger, partition: u32, offset: u64) -> u64 {
+    let events = ledger.timeline.retirements.iter();
+    let from = |event: &&Retirement| event.offsets.get(&partition).copied().unwrap_or(0) <= offset;
+    events
+        .filter(from)
+        .map(|event| event.line_secs)
+        .max()
+        .unwrap_or(0)
+}
+
+#[test]
+fn retirements_are_forgotten_where_no_record_can_meet_them() {
+    let mut ledger = driver(JobConfig::default()).ledger;
+    // Partition 2 was found after the third.
+    ledger.timeline.retirements = (1..=20)
+        .map(|n| Retirement {
+            line_secs: n * 300,
+            offsets: (0..2 + u32::from(n > 3))
+                .map(|p| (p, n * (10 + u64::from(p))))
+                .collect(),
+        })
+        .collect();
+    for (earliest, left) in [(0, 20), (9, 20), (60, 16), (117, 12), (1_000, 1)] {
+        let before = ledger.clone();
+        let first: BTreeMap<u32, u64> = (0..3).map(|p| (p, earliest)).collect();
+        ledger.forget_retirements(&first);
+        assert_eq!(ledger.timeline.retirements.len(), left, "from {earliest}");
+        for (partition, offset) in (0..3).flat_map(|p| (earliest..300).map(move |o| (p, o))) {
+            assert_eq!(
+                line_at(&ledger, partition, offset),
+                line_at(&before, partition, offset),
+                "partition {partition}, offset {offset}"
+            );
+        }
+    }
 }

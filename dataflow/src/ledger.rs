@@ -156,6 +156,19 @@ impl Ledger {
             });
     }
 
+    /// Lets go of retirements that no record can meet any more, `earliest` being the first offsets that retention has left:
+    /// of those that hold from there or before, the last one says it all.
+    pub(crate) fn forget_retirements(&mut self, earliest: &BTreeMap<u32, u64>) {
+        let gone = |event: &Retirement| {
+            earliest
+                .iter()
+                .all(|(p, first)| event.offsets.get(p).copied().unwrap_or(0) <= *first)
+        };
+        let events = &mut self.timeline.retirements;
+        let passed = events.iter().take_while(|event| gone(event)).count();
+        events.drain(..passed.saturating_sub(1));
+    }
+
     /// Lets go of counts that can't change any more and that every sink has (`passed`: lowest checkpoint
     /// acknowledged). A slot further than a day behind every clock is counted under `elsewhere` from now on.
     pub(crate) fn forget(&mut self, passed: u64) {

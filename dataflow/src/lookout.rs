@@ -1,56 +1,74 @@
-//! The lookout: asks the topic now and then how many partitions it has.
+//! The lookout: asks the topic now and then how many partitions it has, and where they begin.
 //!
-//! A thread of its own, since the answer comes over a network. What it finds only says from which tick on a partition
-//! is read; law 1: a partition begins at its first record and with a clock of its own, whenever it is found.
+//! A thread of its own, since the answers come over a network. What it finds says from which tick on a partition is read,
+//! and what need not be remembered; law 1: a partition begins at its first record and with a clock of its own, whenever
+//! it is found.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Weak};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use flow_topic::Topic;
+use flow_topic::{Topic, TopicError};
 
-/// How many partitions are known. The thread ends, after the question under way, when this is dropped.
+/// Where partitions begin is asked at one look of so many: retention moves slowly.
+const LOOKS: u32 = 60;
+
+/// What was found.
+pub(crate) enum Found {
+    /// How many partitions there are.
+    Partitions(u32),
+    /// First retained offset of every partition.
+    Earliest(BTreeMap<u32, u64>),
+}
+
+/// The way to the thread, which ends, after the question under way, when this is dropped.
 pub(crate) struct Lookout {
-    found: Arc<AtomicU32>,
-    /// Never sent into: the thread hears when it is dropped.
+    news: Receiver<Found>,
+    /// Never sent into.
     _alive: mpsc::Sender<()>,
 }
 
 impl Lookout {
     /// Asks every `pause`.
     pub(crate) fn start(topic: Arc<dyn Topic>, pause: Duration) -> std::io::Result<Lookout> {
-        let found = Arc::new(AtomicU32::new(0));
         let (alive, ended) = mpsc::channel::<()>();
-        let seen = Arc::downgrade(&found);
+        let (found, news) = mpsc::sync_channel(2);
         thread::Builder::new()
             .name("lookout".to_owned())
             .spawn(move || {
+                let mut looks = 0..;
                 while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                    look(topic.as_ref(), &seen);
+                    let asked = look(topic.as_ref(), looks.next().unwrap_or(0));
+                    match asked.map(|all| all.into_iter().try_for_each(|one| found.send(one))) {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => return,
+                        // Whoever reads the topic tells that it is away.
+                        Err(error) => tracing::debug!(%error, "the topic does not answer"),
+                    }
                 }
             })?;
         Ok(Lookout {
-            found,
+            news,
             _alive: alive,
         })
     }
 
-    /// Partitions found so far; 0 if there was no answer yet.
-    pub(crate) fn found(&self) -> u32 {
-        self.found.load(Ordering::Acquire)
+    /// What was found since.
+    pub(crate) fn news(&self) -> impl Iterator<Item = Found> + '_ {
+        self.news.try_iter()
     }
 }
 
-fn look(topic: &dyn Topic, found: &Weak<AtomicU32>) {
-    match topic.partitions() {
-        Ok(count) => {
-            if let Some(found) = found.upgrade() {
-                found.fetch_max(count, Ordering::AcqRel);
-            }
-        }
-        // Whoever reads the topic tells that it is away.
-        Err(error) => tracing::debug!(%error, "the topic does not say how many partitions it has"),
+fn look(topic: &dyn Topic, number: u32) -> Result<Vec<Found>, TopicError> {
+    let count = topic.partitions()?;
+    let mut found = vec![Found::Partitions(count)];
+    if number.is_multiple_of(LOOKS) {
+        let first = |p| topic.bounds(p).map(|bounds| (p, bounds.earliest));
+        found.push(Found::Earliest(
+            (0..count).map(first).collect::<Result<_, _>>()?,
+        ));
     }
+    Ok(found)
 }
