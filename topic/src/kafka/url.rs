@@ -5,11 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 
 use crate::TopicError;
 
 /// Before the hosts.
 pub(crate) const SCHEME: &str = "kafka://";
+
+/// Kafka's rule for the names of topics: the brokers refuse others late, and librdkafka tells of it as of a failed
+/// connection.
+const NAMES: &str =
+    "a Kafka topic's name has 1 to 249 of the characters a-z A-Z 0-9 . _ - and is neither . nor ..";
+const LONGEST_NAME: usize = 249;
+
+/// librdkafka's own choice, GSSAPI, is not in our build of it.
+const MECHANISMS: &str = "security.protocol says SASL: give sasl.mechanism=PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER";
 
 /// Properties whose values are never shown, and may be given as `NAME.file=PATH`.
 const SECRETS: [&str; 8] = [
@@ -73,7 +83,7 @@ impl Address {
                 "no user stands before the hosts: give ?sasl.username=…&sasl.password.file=/path";
             return Err(refused(what));
         }
-        if hosts.is_empty() || topic.is_empty() || topic.contains('/') {
+        if hosts.is_empty() || !place.contains('/') {
             return Err(refused(
                 "give kafka://host:9092,host2:9092/topic?property=value",
             ));
@@ -88,9 +98,20 @@ impl Address {
             let (name, value) = property(&decode(name)?, decode(value)?, &refused)?;
             properties.insert(name, value);
         }
+        let given = |name: &str| properties.contains_key(name);
+        let with_sasl = properties
+            .get("security.protocol")
+            .is_some_and(|protocol| protocol.to_ascii_lowercase().starts_with("sasl"));
+        if with_sasl && !given("sasl.mechanism") && !given("sasl.mechanisms") {
+            return Err(refused(MECHANISMS));
+        }
+        let topic = decode(topic)?;
+        if !is_name(&topic) {
+            return Err(refused(NAMES));
+        }
         Ok(Address {
             hosts: decode(hosts)?,
-            topic: decode(topic)?,
+            topic,
             properties,
         })
     }
@@ -114,6 +135,13 @@ impl fmt::Debug for Address {
     }
 }
 
+fn is_name(topic: &str) -> bool {
+    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=LONGEST_NAME).contains(&topic.len())
+        && topic.bytes().all(fit)
+        && ![".", ".."].contains(&topic)
+}
+
 fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name)
 }
@@ -127,6 +155,11 @@ fn property(
     if let Some((_, why)) = OURS.iter().find(|(ours, _)| *ours == name) {
         return Err(refused(&format!("{name} is not for choice: {why}")));
     }
+    let unreadable = |e| refused(&format!("{name}: {value} cannot be read: {e}"));
+    // OpenSSL's own words for it name neither the file nor what is wrong. `probe` looks for the system's authorities.
+    if name.starts_with("ssl.") && name.ends_with(".location") && value != "probe" {
+        File::open(&value).map_err(unreadable)?;
+    }
     let Some(secret) = name.strip_suffix(".file").filter(|name| is_secret(name)) else {
         return Ok((name.to_owned(), value));
     };
@@ -135,7 +168,7 @@ fn property(
             secret.to_owned(),
             text.trim_end_matches(['\r', '\n']).to_owned(),
         )),
-        Err(e) => Err(refused(&format!("{name}: {value} cannot be read: {e}"))),
+        Err(e) => Err(unreadable(e)),
     }
 }
 
@@ -206,6 +239,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_no_broker_takes_is_refused_before_any_is_asked() {
+        let long = "n".repeat(250);
+        for name in [
+            "", ".", "..", "a b", "a%20b", "m#x", "a/b", "flüsse", "a:b", &long,
+        ] {
+            let error = Address::parse(&format!("kafka://h/{name}?linger.ms=5")).unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, TopicError::BadOptions { .. }), "{text}");
+            assert!(text.contains(NAMES), "{text}");
+        }
+        for name in ["a", "...", "net.flow_s-2", "%61", &long[1..]] {
+            Address::parse(&format!("kafka://h/{name}")).unwrap();
+        }
+    }
+
+    #[test]
     fn what_the_laws_rest_on_is_not_for_choice() {
         for (name, _) in OURS {
             let error = Address::parse(&format!("kafka://h/t?{name}=1")).unwrap_err();
@@ -221,7 +270,13 @@ mod tests {
             let error = Address::parse(url).unwrap_err();
             assert!(matches!(error, TopicError::BadOptions { .. }), "{error}");
         }
-        let missing = Address::parse("kafka://h/t?sasl.password.file=/nowhere").unwrap_err();
-        assert!(missing.to_string().contains("/nowhere"), "{missing}");
+        for name in ["sasl.password.file", "ssl.ca.location", "ssl.key.location"] {
+            let missing = Address::parse(&format!("kafka://h/t?{name}=/nowhere")).unwrap_err();
+            let wanted = format!("{name}: /nowhere cannot be read: No such file");
+            assert!(missing.to_string().contains(&wanted), "{missing}");
+        }
+        Address::parse("kafka://h/t?ssl.ca.location=probe").unwrap();
+        let none = Address::parse("kafka://h/t?security.protocol=SASL_SSL").unwrap_err();
+        assert!(none.to_string().contains(MECHANISMS), "{none}");
     }
 }
