@@ -17,8 +17,9 @@ mod description;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 pub use description::{Description, PartitionDescription};
 pub use embedded::{Context, EmbeddedTopic, Options, Retention};
@@ -134,12 +135,26 @@ pub trait Reader: Send {
     fn wake_by(&mut self, _wake: Wake) {}
 }
 
+/// Asked, several times a second, by a writer that waits for somebody else: true ends the wait.
+pub type GiveUp = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Gives up once `told` has been set for as long as `wait`, counted from the first question after it was.
+pub fn give_up_after(told: Arc<AtomicBool>, wait: Duration) -> GiveUp {
+    let since: OnceLock<Instant> = OnceLock::new();
+    Arc::new(move || {
+        told.load(Ordering::Acquire) && since.get_or_init(Instant::now).elapsed() >= wait
+    })
+}
+
 /// Appends records.
 pub trait Writer: Send {
     /// Takes the record; it is durable, and visible to readers, once `flush` has returned.
     fn append(&mut self, partition: u32, record: NewRecord<'_>) -> Result<(), TopicError>;
     /// Makes everything taken so far durable and visible.
     fn flush(&mut self) -> Result<(), TopicError>;
+    /// Has `given_up` asked while `append` or `flush` waits for somebody else. Once it says so, both fail at once, what
+    /// is not durable then is given up, and the writer is of no further use. A topic that waits for nobody never asks.
+    fn give_up_when(&mut self, _given_up: GiveUp) {}
 }
 
 /// What can go wrong with a topic.

@@ -12,6 +12,7 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
+use super::errors;
 use crate::metrics::KafkaMetrics;
 use crate::metrics::kafka::{OfClient, WithCode};
 
@@ -75,9 +76,13 @@ impl Voice {
         self.metrics.errors.get_or_create(&counter).inc();
         let mut said = self.said();
         // That all brokers are down comes after the reason why the last one is.
-        if said.last.is_none() || code != Some(RDKafkaErrorCode::AllBrokersDown) {
-            said.last = Some((code, reason.to_owned()));
-        }
+        let all_down = code == Some(RDKafkaErrorCode::AllBrokersDown);
+        let last = match &said.last {
+            Some(last) if all_down => last.clone(),
+            _ => (code, reason.to_owned()),
+        };
+        let reason = last.1.clone();
+        said.last = Some(last);
         if said.logged.is_some_and(|at| at.elapsed() < QUIET) {
             said.unlogged += 1;
             return;
@@ -86,6 +91,16 @@ impl Voice {
         said.logged = Some(Instant::now());
         drop(said);
         tracing::warn!(topic = %self.url, client = self.kind, more, "{reason}; trying again");
+    }
+
+    /// Keeps why a connection was closed, unless something better is known: what the broker said of our rights.
+    fn closed(&self, reason: &str) {
+        let mut said = self.said();
+        let code = said.last.as_ref().and_then(|(code, _)| *code);
+        if !code.is_some_and(errors::is_denied) {
+            let closed = RDKafkaErrorCode::BrokerTransportFailure;
+            said.last = Some((Some(closed), reason.to_owned()));
+        }
     }
 
     fn said(&self) -> std::sync::MutexGuard<'_, Said> {
@@ -111,7 +126,12 @@ impl Drop for Voice {
 
 impl ClientContext for Voice {
     fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
-        // Failed connections come as errors, too; a consumer's property that a producer does not know is meant.
+        // Failed connections come as errors, too, but for those that the broker has closed: a listener that wants TLS
+        // or a password does that. A consumer's property that a producer does not know is meant.
+        if fac == "FAIL" {
+            let reason = message.split_once("]: ").map_or(message, |(_, rest)| rest);
+            self.closed(reason);
+        }
         tracing::debug!(topic = %self.url, client = self.kind, ?level, fac, "{message}");
     }
 

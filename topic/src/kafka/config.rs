@@ -27,7 +27,8 @@ impl Settings {
     /// Defaults that the URL may replace, then the URL's, then what is not for choice.
     fn build(&self, defaults: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set_log_level(RDKafkaLogLevel::Warning);
+        // A connection that the broker closes in peace is told at this level, and may be why nothing works.
+        config.set_log_level(RDKafkaLogLevel::Info);
         for (name, value) in [("client.id", GROUP), ("statistics.interval.ms", "5000")] {
             config.set(name, value);
         }

@@ -8,7 +8,7 @@ use super::client::Complaint;
 use crate::TopicError;
 
 /// Whether trying again cannot help: a right is missing, or the client's own state is broken.
-fn is_denied(code: RDKafkaErrorCode) -> bool {
+pub(super) fn is_denied(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as C;
     matches!(
         code,
@@ -40,7 +40,7 @@ pub(super) fn of(url: &str, what: &str, error: &KafkaError, last: Option<Complai
         };
     }
     let (code, cause) = match (error.rdkafka_error_code(), last) {
-        // These say only that there was no answer; the connection knows why.
+        // These say only that nothing came of it; the connection knows why.
         (Some(code), Some((why, cause))) if is_silence(code) => (why.or(Some(code)), cause),
         (Some(code), _) => (Some(code), code.to_string()),
         (None, _) => (None, error.to_string()),
@@ -60,6 +60,10 @@ fn is_silence(code: RDKafkaErrorCode) -> bool {
         C::OperationTimedOut
             | C::RequestTimedOut
             | C::MessageTimedOut
+            | C::QueueFull
+            | C::PurgeQueue
+            | C::PurgeInflight
+            | C::Fatal
             | C::BrokerTransportFailure
             | C::AllBrokersDown
     )

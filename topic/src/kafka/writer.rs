@@ -2,7 +2,8 @@
 //!
 //! Why a thread: acknowledgements, statistics and errors come as events, which somebody must take also while nothing is
 //! written. Law 8: `append` waits while the queue is full. Law: when `flush` returns, all replicas in sync have
-//! every record taken before; a record given up is told once, with its cause, and the writer goes on.
+//! every record taken before; a record given up is told once, with its cause, and the writer goes on. A wait for the
+//! brokers ends when the owner of the writer gives up.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -16,10 +17,10 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::statistics::Statistics;
 
-use super::client::Voice;
+use super::client::{Complaint, Voice};
 use super::topic::Inner;
 use super::{errors, headers, link};
-use crate::{NewRecord, Timestamps, TopicError, Writer};
+use crate::{GiveUp, NewRecord, Timestamps, TopicError, Writer};
 
 /// Longest wait for an event.
 const NAP: Duration = Duration::from_millis(100);
@@ -31,6 +32,7 @@ pub(super) struct KafkaWriter {
     topic: Arc<Inner>,
     producer: Arc<BaseProducer<Deliveries>>,
     taken: u64,
+    given_up: GiveUp,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -79,6 +81,7 @@ impl KafkaWriter {
             topic,
             producer,
             taken: 0,
+            given_up: Arc::new(|| false),
             stop,
             thread: Some(thread),
         })
@@ -116,12 +119,14 @@ impl KafkaWriter {
                 limit_bytes: self.topic.limit_bytes(),
             };
         }
-        errors::of(
-            &self.topic.url(),
-            "write",
-            error,
-            self.deliveries().voice.last(),
-        )
+        errors::of(&self.topic.url(), "write", error, self.last())
+    }
+
+    /// What has ended the producer for good, as a missing right does, else what its connections have complained of last.
+    fn last(&self) -> Option<Complaint> {
+        let ended = self.producer.client().fatal_error();
+        let ended = ended.map(|(code, why)| (Some(code), why));
+        ended.or_else(|| self.deliveries().voice.last())
     }
 }
 
@@ -144,7 +149,9 @@ impl Writer for KafkaWriter {
         loop {
             match self.producer.send(new) {
                 Ok(()) => break,
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again)) => {
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), again))
+                    if !(self.given_up)() =>
+                {
                     self.deliveries().wait();
                     new = again;
                 }
@@ -157,27 +164,28 @@ impl Writer for KafkaWriter {
 
     fn flush(&mut self) -> Result<(), TopicError> {
         let deliveries = self.deliveries();
-        while deliveries.state().settled < self.taken {
+        while deliveries.state().settled < self.taken && !(self.given_up)() {
             // What lingers leaves now.
             drop(self.producer.flush(Duration::ZERO));
             deliveries.wait_for(self.taken);
         }
         let mut state = deliveries.state();
-        let failed = std::mem::take(&mut state.failed);
-        let cause = state.cause.take();
+        let unsettled = self.taken.saturating_sub(state.settled);
+        let failed = std::mem::take(&mut state.failed) + unsettled;
+        let silent = KafkaError::MessageProduction(RDKafkaErrorCode::MessageTimedOut);
+        let cause = state.cause.take().or((unsettled > 0).then_some(silent));
         drop(state);
         match cause {
             None => Ok(()),
             Some(cause) => {
                 let what = format!("write ({failed} records are given up)");
-                Err(errors::of(
-                    &self.topic.url(),
-                    &what,
-                    &cause,
-                    deliveries.voice.last(),
-                ))
+                Err(errors::of(&self.topic.url(), &what, &cause, self.last()))
             }
         }
+    }
+
+    fn give_up_when(&mut self, given_up: GiveUp) {
+        self.given_up = given_up;
     }
 }
 

@@ -2,15 +2,17 @@
 //!
 //! The mock cannot make topics by request nor tell their settings, so topics are made from its side.
 
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use flow_topic::{Context, KafkaTopic, NewRecord, Topic, TopicError, url};
+use flow_topic::{Context, KafkaTopic, NewRecord, Topic, TopicError, give_up_after, url};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use crate::broker::{read_all, record, until, write};
+use crate::broker::{PATIENCE, read_all, record, until, write};
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -108,6 +110,40 @@ fn a_missing_right_ends_writing_and_reading_with_one_line() {
 }
 
 #[test]
+fn a_right_that_an_idempotent_writer_lacks_is_told() {
+    let (cluster, url) = cluster();
+    let topic = open(&url).unwrap();
+    let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 9];
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, &denied);
+    let mut writer = topic.writer().unwrap();
+    let error = writer
+        .append(0, record(b"x"))
+        .and_then(|()| writer.flush())
+        .unwrap_err();
+    assert!(matches!(error, TopicError::Denied { .. }), "{error}");
+}
+
+#[test]
+fn a_connection_that_is_closed_without_a_word_is_told() {
+    // Plain text to a listener that wants TLS: the broker closes, and librdkafka tells no error.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            drop(std::io::Read::read(&mut stream, &mut [0; 512]));
+        }
+    });
+    let text = open(&format!("kafka://{address}/flows"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("Disconnected: connection closed by peer"),
+        "{text}"
+    );
+}
+
+#[test]
 fn too_large_is_refused_at_append_and_by_the_broker() {
     let (cluster, url) = cluster();
     let topic = open(&url).unwrap();
@@ -166,10 +202,7 @@ fn a_broker_that_goes_and_comes_back_loses_nothing() {
     });
     assert_eq!(hear.recv().unwrap(), "appended");
     // No way to see that it waits but to see that it has not come back.
-    assert!(
-        hear.recv_timeout(std::time::Duration::from_millis(300))
-            .is_err()
-    );
+    assert!(hear.recv_timeout(Duration::from_millis(300)).is_err());
     assert!(reader.peek().unwrap().is_none() && reader.unread().unwrap());
     cluster.broker_up(1).unwrap();
     assert_eq!(hear.recv().unwrap(), "flushed");
@@ -210,6 +243,37 @@ fn what_is_given_up_is_told_and_counted() {
 }
 
 #[test]
+fn a_wait_for_the_brokers_ends_when_its_owner_gives_up() {
+    let (cluster, url) = cluster();
+    let topic = open(&format!("{url}&queue.buffering.max.messages=10")).unwrap();
+    let mut writer = topic.writer().unwrap();
+    writer.append(0, record(b"before")).unwrap();
+    writer.flush().unwrap();
+    cluster.broker_down(1).unwrap();
+    let told = Arc::new(AtomicBool::new(false));
+    writer.give_up_when(give_up_after(Arc::clone(&told), Duration::ZERO));
+    for _ in 0..10 {
+        writer.append(0, record(b"x")).unwrap();
+    }
+    let (waits, waited) = mpsc::channel();
+    let begun = Instant::now();
+    let waiting = thread::spawn(move || {
+        waits.send(()).unwrap();
+        let full = writer.append(0, record(b"x")).unwrap_err();
+        (full, writer.flush().unwrap_err())
+    });
+    waited.recv().unwrap();
+    told.store(true, Ordering::Release);
+    let (full, given_up) = waiting.join().unwrap();
+    // librdkafka itself would wait for five minutes.
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    assert!(matches!(full, TopicError::Unreachable { .. }), "{full}");
+    let text = given_up.to_string();
+    assert!(matches!(given_up, TopicError::Unreachable { .. }), "{text}");
+    assert!(text.contains("10 records are given up"), "{text}");
+}
+
+#[test]
 fn a_full_queue_makes_append_wait() {
     let (cluster, url) = cluster();
     let url = format!("{url}&queue.buffering.max.messages=10");
@@ -224,7 +288,7 @@ fn a_full_queue_makes_append_wait() {
         }
         writer.flush().unwrap();
     });
-    let limit = std::time::Duration::from_millis(300);
+    let limit = Duration::from_millis(300);
     let mut appended = 0;
     while let Ok(count) = hear.recv_timeout(limit) {
         appended = count;
