@@ -58,7 +58,12 @@ pub(crate) struct Collecting {
 impl Collecting {
     /// Starts it and waits until it listens.
     pub(crate) fn start(listen: &str, topic: &str) -> Collecting {
-        let mut child = command(&["collect", "--listen", listen, "--topic", topic], &[])
+        Collecting::with(&["--listen", listen, "--topic", topic])
+    }
+
+    /// As `start`, with these flags.
+    pub(crate) fn with(flags: &[&str]) -> Collecting {
+        let mut child = command(&[&["collect"][..], flags].concat(), &[])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -92,6 +97,12 @@ impl Collecting {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends it at once, without a word (SIGKILL).
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("gone");
     }
 
     /// Sends SIGTERM and waits for the end.

@@ -1,8 +1,9 @@
 //! The keeping thread: what is to be done now and then.
 //!
 //! It says when nothing arrives, shows the state's size, and keeps templates and sampling rates in a file, so that a
-//! collector that starts again decodes at once. Law: the file is whole or the one before, whenever the process ends; one
-//! that cannot be read is set aside, told in one line, and the collector starts without.
+//! collector that starts again decodes at once. Law: the file is whole or the one before, whenever the process ends, and
+//! lacks nothing that was learned more than a moment before; one that cannot be read is set aside, told in one line, and
+//! the collector starts without.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -19,8 +20,12 @@ use crate::wire::SharedDecoder;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
-/// How often the file is written, if anything has changed.
+/// How often the file is written if nothing was learned: it also tells when each exporter was last seen.
 const SAVE_EVERY_NS: u64 = 30_000_000_000;
+/// How soon after it was last written it may be written again …
+const SAVE_SOONEST_NS: u64 = 1_000_000_000;
+/// … and for how many times as long as that took: a large file, or a slow disk, is not written all the time.
+const SAVE_REST: u64 = 20;
 /// Larger files are none of ours: the state's bounds keep it far below.
 const LARGEST_BYTES: u64 = 1 << 30;
 
@@ -81,7 +86,10 @@ impl Keeper {
         let mut now_ns = (self.clock)();
         let mut watch = Watch::new(now_ns);
         let mut before = self.metrics.totals();
-        let (mut saved_ns, mut saved) = (now_ns, Vec::new());
+        let mut saved = Saved {
+            began_ns: now_ns,
+            ..Saved::default()
+        };
         while let Err(RecvTimeoutError::Timeout) = alive.recv_timeout(LOOK) {
             now_ns = (self.clock)();
             let totals = self.metrics.totals();
@@ -95,8 +103,7 @@ impl Keeper {
                 tracing::warn!(listening = %self.listening, "{notice}");
             }
             self.show();
-            if now_ns.saturating_sub(saved_ns) >= SAVE_EVERY_NS {
-                saved_ns = now_ns;
+            if saved.is_due(now_ns, self.decoder.news()) {
                 self.save(&mut saved);
             }
         }
@@ -116,19 +123,47 @@ impl Keeper {
     }
 
     /// Writes the state if it is not what was saved last. A failure is told and tried again.
-    fn save(&self, saved: &mut Vec<u8>) {
+    fn save(&self, saved: &mut Saved) {
         let Some(path) = &self.state else { return };
+        // Before the content: what is learned meanwhile is saved the next time.
+        let (began_ns, news) = ((self.clock)(), self.decoder.news());
         let content = self.decoder.save();
-        if content == *saved {
-            return;
-        }
-        match replace(path, &content) {
-            Ok(()) => *saved = content,
+        let replaced = if content == saved.content {
+            Ok(())
+        } else {
+            replace(path, &content)
+        };
+        let took_ns = (self.clock)().saturating_sub(began_ns);
+        (saved.began_ns, saved.took_ns) = (began_ns, took_ns);
+        match replaced {
+            Ok(()) => (saved.content, saved.news) = (content, news),
             Err(error) => {
                 self.metrics.state_errors.inc();
                 tracing::error!(state = %path.display(), %error, "templates were not saved; trying again");
             }
         }
+    }
+}
+
+/// What was saved last, and when.
+#[derive(Debug, Default)]
+struct Saved {
+    content: Vec<u8>,
+    news: u64,
+    began_ns: u64,
+    took_ns: u64,
+}
+
+impl Saved {
+    /// Whether it is time to save again, the decoder having so much news.
+    fn is_due(&self, now_ns: u64, news: u64) -> bool {
+        let rest_ns = self.took_ns.saturating_mul(SAVE_REST).max(SAVE_SOONEST_NS);
+        let wait_ns = if news == self.news {
+            SAVE_EVERY_NS.max(rest_ns)
+        } else {
+            rest_ns
+        };
+        now_ns.saturating_sub(self.began_ns) >= wait_ns
     }
 }
 
@@ -157,4 +192,24 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::rename(&new, path)?;
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_is_saved_soon_and_a_slow_disk_is_left_alone() {
+        let second_ns = 1_000_000_000;
+        let mut saved = Saved {
+            news: 7,
+            ..Saved::default()
+        };
+        assert!(!saved.is_due(second_ns - 1, 8) && saved.is_due(second_ns, 8));
+        assert!(!saved.is_due(30 * second_ns - 1, 7) && saved.is_due(30 * second_ns, 7));
+        saved.took_ns = second_ns;
+        assert!(!saved.is_due(20 * second_ns - 1, 8) && saved.is_due(20 * second_ns, 8));
+        saved.took_ns = 10 * second_ns;
+        assert!(!saved.is_due(200 * second_ns - 1, 7) && saved.is_due(200 * second_ns, 7));
+    }
 }

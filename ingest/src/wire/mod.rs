@@ -85,6 +85,7 @@ impl Default for Limits {
 #[derive(Debug)]
 pub struct Decoder {
     exporters: Exporters,
+    news: u64,
 }
 
 /// A datagram and where and when it arrived.
@@ -109,6 +110,7 @@ impl Decoder {
     pub fn new(limits: Limits) -> Decoder {
         Decoder {
             exporters: Exporters::new(limits),
+            news: 0,
         }
     }
 
@@ -145,7 +147,13 @@ impl Decoder {
         outcome.flows = u32::try_from(flows.len()).unwrap_or(u32::MAX);
         outcome.unknown_rate_flows = u32::try_from(unknown).unwrap_or(u32::MAX);
         outcome.early_dropped += std::mem::take(&mut self.exporters.early_dropped);
+        self.news += u64::from(outcome.news);
         outcome
+    }
+
+    /// Grows with what is learned that was not known before: when it has not, what `save` gives would tell nothing new.
+    pub fn news(&self) -> u64 {
+        self.news
     }
 
     /// Exporters known, by address.

@@ -117,6 +117,9 @@ pub struct Outcome {
     pub templates_changed: u32,
     /// Templates withdrawn (RFC 7011 8.1).
     pub templates_withdrawn: u32,
+    /// What a later process would miss that knows only what was saved before: templates that are new, changed or
+    /// withdrawn, sampling rates and start times that are new or changed.
+    pub news: u32,
     /// Data sets left undecoded because their template is not known (yet).
     pub waiting: u32,
     /// Data sets that had been kept for their template, and were decoded now.
@@ -173,6 +176,7 @@ impl Outcome {
         self.templates_withdrawn = self
             .templates_withdrawn
             .saturating_add(other.templates_withdrawn);
+        self.news = self.news.saturating_add(other.news);
         self.waiting = self.waiting.saturating_add(other.waiting);
         self.early_decoded = self.early_decoded.saturating_add(other.early_decoded);
         self.early_dropped = self.early_dropped.saturating_add(other.early_dropped);

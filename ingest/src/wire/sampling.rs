@@ -68,6 +68,8 @@ pub(crate) struct Rates {
     pub(super) by_interface: BTreeMap<u32, u64>,
     pub(super) domain: u64,
     agreed: u64,
+    /// How often any of them was new or has changed.
+    changes: u64,
 }
 
 /// Samplers and interfaces kept for each domain; those beyond count as their domain's.
@@ -89,6 +91,7 @@ impl Rates {
         if before == Some(rate) {
             return false;
         }
+        self.changes += 1;
         self.agree()
     }
 
@@ -105,6 +108,11 @@ impl Rates {
             agreement(all)
         };
         std::mem::replace(&mut self.agreed, agreed) != agreed
+    }
+
+    /// How often any of them was new or has changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// What it costs to keep.

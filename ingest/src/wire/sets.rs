@@ -183,7 +183,9 @@ impl Sets<'_> {
             known == id || (id == set_id && template.options == options)
         });
         let gone = before - self.domain.templates.len();
-        self.outcome.templates_withdrawn += u32::try_from(gone).unwrap_or(u32::MAX);
+        let gone = u32::try_from(gone).unwrap_or(u32::MAX);
+        self.outcome.templates_withdrawn += gone;
+        self.outcome.news += gone;
     }
 
     /// A new template replaces the old one at once, and a refused one as well: its records would be misread. True: it
@@ -198,6 +200,7 @@ impl Sets<'_> {
             known == id
         });
         let replaced = before != self.domain.templates.len();
+        self.outcome.news += u32::from(replaced);
         let Some(template) = template else {
             self.outcome.count(Reason::BadTemplate);
             return false;
@@ -212,6 +215,7 @@ impl Sets<'_> {
         *self.held += template.entries();
         self.domain.templates.insert(id, Arc::new(template));
         self.outcome.templates_changed += u32::from(replaced);
+        self.outcome.news += 1;
         true
     }
 
@@ -338,8 +342,11 @@ impl Sets<'_> {
         // Without room, rates that are known still change.
         let room = *self.held < self.limits.entries;
         let before = self.domain.rates.entries();
+        let told = |domain: &Domain| (domain.rates.changes(), domain.started_ms);
+        let told_before = told(self.domain);
         self.rate_changed |= record.learn(self.domain, room);
         *self.held += self.domain.rates.entries() - before;
+        self.outcome.news += u32::from(told(self.domain) != told_before);
         self.outcome.option_records += 1;
         Ok(())
     }

@@ -62,6 +62,11 @@ impl SharedDecoder {
         self.parts.iter().map(|part| lock(part).entries()).sum()
     }
 
+    /// As `Decoder::news`.
+    pub fn news(&self) -> u64 {
+        self.parts.iter().map(|part| lock(part).news()).sum()
+    }
+
     /// Templates and sampling rates as the content of a file; the same state gives the same bytes.
     pub fn save(&self) -> Vec<u8> {
         let mut body = Vec::new();
