@@ -1,7 +1,7 @@
 //! `collect`: UDP datagrams into a topic.
 //!
 //! Wiring only: the collector is `flow_ingest::udp`. The first SIGINT or SIGTERM drains; the totals printed at the
-//! end balance.
+//! end balance, and flows that the topic did not take in time are a failure.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +13,7 @@ use flow_ingest::udp::{CollectError, Collector, Config, Listen};
 use flow_topic::{Context, Options};
 use serde_json::json;
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::http::{self, Page};
 use crate::progress::LiveLine;
 use crate::{check, cli, clock, signals, status, telemetry};
@@ -50,6 +50,7 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
         ready: Arc::new(|| true),
     };
     let _server = http::serve_at(bound, page)?;
+    let url = topic.url();
     let collector = Collector::start(&config, topic, metrics, clock::system())?;
     let mut line = LiveLine::new();
     let (mut before, mut at) = (0, Instant::now());
@@ -64,9 +65,23 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
         }
         line.show(|| format!("{rate:.0} flows/s; {}", describe(&totals)));
     }
+    let before = collector.totals().topic_drops;
     let totals = collector.stop();
     line.end(&describe(&totals));
-    Ok(())
+    match totals.topic_drops - before {
+        0 => Ok(()),
+        left => Err(left_over(left, &url)),
+    }
+}
+
+/// The topic did not take everything at the end.
+fn left_over(flows: u64, url: &str) -> Failure {
+    let what = format!(
+        "{flows} flows are lost: topic {url} did not take them within {} s of the signal",
+        signals::DRAIN.as_secs()
+    );
+    Failure::new(Exit::Unavailable, what)
+        .hint("an earlier line says why; they are counted as dropped by the topic")
 }
 
 fn config(options: &cli::Collect) -> Result<Config, CollectError> {
@@ -80,6 +95,7 @@ fn config(options: &cli::Collect) -> Result<Config, CollectError> {
         sockets: usize::from(options.sockets),
         shape: options.shape.into(),
         state: options.state.clone(),
+        stop_wait: signals::DRAIN,
         ..Config::default()
     })
 }

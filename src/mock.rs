@@ -21,7 +21,7 @@ const STEP: Duration = Duration::from_millis(5);
 pub(crate) fn run(options: &cli::Mock) -> Result<(), Failure> {
     let stop = signals::install()?;
     match (&options.topic, &options.udp) {
-        (Some(url), None) => topic::write(url, options, &stop),
+        (Some(url), None) => topic::write(url, options, stop),
         (None, Some(url)) => udp::send(url, options, &stop),
         _ => Err(one_target()),
     }

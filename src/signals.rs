@@ -1,11 +1,18 @@
 //! Signals: the first SIGINT or SIGTERM drains, the second one ends the process at once.
+//!
+//! Law: draining ends, whatever becomes of a topic: half a minute after the signal the process is gone, before a
+//! supervisor kills it (systemd's units and Compose give it a minute).
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::failure::Failure;
+
+/// How long after the signal a topic may take what is left.
+pub(crate) const DRAIN: Duration = Duration::from_secs(15);
 
 /// The flag that the first signal raises. After it the next one exits with 128 + its number.
 pub(crate) fn install() -> Result<Arc<AtomicBool>, Failure> {

@@ -45,6 +45,26 @@ fn the_same_seed_writes_the_same_records() {
 }
 
 #[test]
+fn live_flows_beside_records_of_another_time_are_warned_of() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = |name: &str| format!("dir://{}", folder.path().join(name).display());
+    let live = |name: &str| {
+        let flags = ["--count", "20", "--flows-per-second", "1000"];
+        let ended = run(
+            &[&["mock", "--topic", &url(name)][..], &flags].concat(),
+            &[],
+        );
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.stderr.contains("far from these flows")
+    };
+    mock(&folder, "old", &["--from", FROM, "--count", "100"]);
+    assert!(live("old"), "its records are of another month");
+    let made = ["topic", "create", &url("new"), "--timestamps", "create"];
+    assert_eq!(run(&made, &[]).code, 0);
+    assert!(!live("new") && !live("new"), "its records are of now");
+}
+
+#[test]
 fn simulated_time_needs_a_topic_that_keeps_it() {
     let folder = tempfile::tempdir().expect("a folder");
     assert_eq!(

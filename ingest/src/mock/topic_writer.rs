@@ -4,7 +4,7 @@
 //! Law: a record's timestamp is the simulated time; a topic that would set its own is refused.
 
 use flow_proto::Flow;
-use flow_topic::{Timestamps, Topic, TopicError, Writer};
+use flow_topic::{GiveUp, Timestamps, Topic, TopicError, Writer};
 
 use crate::pack::{Form, Limits, Pack, Packer, Shape};
 
@@ -71,6 +71,11 @@ impl TopicWriter {
             flows: 0,
             flushed_bytes: 0,
         })
+    }
+
+    /// As `Writer::give_up_when`.
+    pub fn give_up_when(&mut self, given_up: GiveUp) {
+        self.writer.give_up_when(given_up);
     }
 
     /// Writes a flow that comes in at `now_ns` (`Generator::now_ns`).

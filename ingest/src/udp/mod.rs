@@ -8,7 +8,7 @@
 //!
 //! Two threads per socket, so that a slow decoder never keeps a socket waiting; any number of sockets per port; one
 //! thread that writes. UDP cannot wait, so each queue is bounded and what does not fit is counted. Law: at each arrow
-//! in = out + dropped{reason}, exact once `stop` has returned.
+//! in = out + dropped{reason}, exact once `stop` has returned, which it does whatever becomes of the topic.
 
 mod batch;
 mod decode;
@@ -29,7 +29,7 @@ use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use flow_topic::{Topic, TopicError};
+use flow_topic::{Topic, TopicError, give_up_after};
 
 use crate::metrics::{Metrics, Totals};
 use crate::pack::{self, Packer, Shape};
@@ -63,11 +63,13 @@ pub struct Config {
     pub limits: Limits,
     /// File in which templates and sampling rates outlive the process.
     pub state: Option<PathBuf>,
+    /// How long after `stop` the topic may take what is left; the rest counts as dropped.
+    pub stop_wait: Duration,
 }
 
 impl Default for Config {
     /// No listener; one socket each, 32 MiB of receive buffer, queues of 64 MiB, packs of 16 KiB or 50 ms, 32 MiB for
-    /// data sets that come before their template, no file.
+    /// data sets that come before their template, no file, 15 s for the topic at the end.
     fn default() -> Config {
         Config {
             listen: Vec::new(),
@@ -84,6 +86,7 @@ impl Default for Config {
                 ..Limits::default()
             },
             state: None,
+            stop_wait: Duration::from_secs(15),
         }
     }
 }
@@ -124,7 +127,7 @@ pub enum CollectError {
     Thread(#[source] io::Error),
 }
 
-/// A running collector. Dropped without `stop`, its threads end by themselves and nothing taken is lost.
+/// A running collector. Dropped without `stop`, its threads end by themselves, as by `stop`.
 #[derive(Debug)]
 pub struct Collector {
     stop: Arc<AtomicBool>,
@@ -150,10 +153,12 @@ impl Collector {
             .iter()
             .map(bind)
             .collect::<Result<Vec<_>, _>>()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let given_up = give_up_after(Arc::clone(&stop), config.stop_wait);
         let writing = write::Writing::open(
             Arc::clone(&topic),
             config.shape.form,
-            clock.clone(),
+            (clock.clone(), given_up),
             metrics.clone(),
         )?;
         let partitions = topic.partitions()?;
@@ -173,7 +178,7 @@ impl Collector {
         let (packs, written) = sync_channel(PACKS_QUEUED);
         let (alive, ended) = channel();
         let mut collector = Collector {
-            stop: Arc::new(AtomicBool::new(false)),
+            stop,
             threads: Vec::new(),
             listeners,
             metrics,
@@ -304,7 +309,8 @@ impl Collector {
         self.metrics.totals()
     }
 
-    /// Stops reading, empties the queues, makes everything durable; the totals then balance.
+    /// Stops reading, empties the queues, makes durable what the topic takes within `Config::stop_wait`; the totals then
+    /// balance.
     pub fn stop(mut self) -> Totals {
         self.stop.store(true, Ordering::Relaxed);
         for thread in self.threads.drain(..) {

@@ -2,13 +2,15 @@
 //!
 //! Apart from the decoder, since making records durable takes milliseconds in which datagrams go on arriving.
 //! Law: a flow counts as written once the topic says that it is durable. When the topic fails, the flows not yet
-//! durable count as dropped (some of them may be there all the same), and it is tried again a second later.
+//! durable count as dropped (some of them may be there all the same), and it is tried again a second later; what comes
+//! meanwhile waits in the queues. Once the collector has given up on the topic, everything that is left counts as dropped.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
-use flow_topic::{Topic, TopicError, Writer};
+use flow_topic::{GiveUp, Topic, TopicError, Writer};
 
 use super::Clock;
 use crate::metrics::Metrics;
@@ -18,6 +20,8 @@ use crate::pack::{Form, Pack};
 const FLUSH_NS: u64 = 50_000_000;
 /// How long a failed topic is left alone.
 const RETRY_NS: u64 = 1_000_000_000;
+/// Between two looks whether that time is over.
+const NAP: Duration = Duration::from_millis(50);
 /// How often a lasting failure is logged.
 const LOG_NS: u64 = 10_000_000_000;
 
@@ -45,57 +49,92 @@ pub(super) struct Writing {
     form: Form,
     clock: Clock,
     metrics: Metrics,
+    given_up: GiveUp,
+    /// `None`: the topic has failed, or was given up.
     writer: Option<Box<dyn Writer>>,
     /// Taken by the topic, not yet durable.
     pending_flows: u64,
     pending_packs: u64,
     pending_since_ns: u64,
+    /// The last flush has failed: each pack is made durable alone until one is, so that few are lost at a time.
+    doubtful: bool,
     failed_ns: u64,
     logged_ns: u64,
 }
 
 impl Writing {
-    /// Takes the topic's writer.
+    /// Takes the topic's writer. `given_up`: whether to hand nothing more to the topic.
     ///
     /// # Errors
     /// If the topic cannot be written, or another process writes it.
     pub(super) fn open(
         topic: Arc<dyn Topic>,
         form: Form,
-        clock: Clock,
+        (clock, given_up): (Clock, GiveUp),
         metrics: Metrics,
     ) -> Result<Writing, TopicError> {
-        let writer = Some(topic.writer()?);
-        Ok(Writing {
+        let mut writing = Writing {
             topic,
             form,
             clock,
             metrics,
-            writer,
+            given_up,
+            writer: None,
             pending_flows: 0,
             pending_packs: 0,
             pending_since_ns: 0,
+            doubtful: false,
             failed_ns: 0,
             logged_ns: 0,
-        })
+        };
+        writing.take_writer()?;
+        Ok(writing)
     }
 
     /// Writes until all decoding threads have ended.
     pub(super) fn run(mut self, packs: &Receiver<Parcel>) {
-        loop {
+        while self.is_ready() {
             match packs.recv_timeout(Duration::from_nanos(FLUSH_NS)) {
                 Ok(parcel) => {
                     let now_ns = (self.clock)();
                     self.append(&parcel, now_ns);
-                    if now_ns.saturating_sub(self.pending_since_ns) >= FLUSH_NS {
+                    let waited_ns = now_ns.saturating_sub(self.pending_since_ns);
+                    if self.doubtful || waited_ns >= FLUSH_NS {
                         self.flush();
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => self.flush(),
-                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Disconnected) => return self.flush(),
             }
         }
         self.flush();
+        self.writer = None;
+        for parcel in packs {
+            self.metrics.topic_drops.inc_by(parcel.flows);
+        }
+    }
+
+    /// Waits until the topic has a writer; false: it was given up.
+    fn is_ready(&mut self) -> bool {
+        while !(self.given_up)() {
+            if self.writer.is_some() {
+                return true;
+            }
+            let now_ns = (self.clock)();
+            if now_ns.saturating_sub(self.failed_ns) < RETRY_NS {
+                thread::sleep(NAP); // a failed topic tells nobody when it is well again
+            } else if let Err(error) = self.take_writer() {
+                self.failed(&error, now_ns);
+            }
+        }
+        false
+    }
+
+    fn take_writer(&mut self) -> Result<(), TopicError> {
+        let mut writer = self.topic.writer()?;
+        writer.give_up_when(Arc::clone(&self.given_up));
+        self.writer = Some(writer);
+        Ok(())
     }
 
     fn append(&mut self, parcel: &Parcel, now_ns: u64) {
@@ -111,42 +150,26 @@ impl Writing {
             payload: &parcel.payload,
             flows: parcel.flows,
         };
-        let form = self.form;
-        let appended = match self.writer(now_ns) {
-            Some(Ok(writer)) => pack.append(form, writer.as_mut()),
-            Some(Err(error)) => Err(error),
-            None => return self.drop_pending(),
+        let Some(writer) = &mut self.writer else {
+            return self.drop_pending();
         };
-        if let Err(error) = appended {
+        if let Err(error) = pack.append(self.form, writer.as_mut()) {
             self.failed(&error, now_ns);
         }
     }
 
-    /// The writer; `None` while a failed topic is left alone.
-    fn writer(&mut self, now_ns: u64) -> Option<Result<&mut Box<dyn Writer>, TopicError>> {
-        if self.writer.is_none() {
-            if now_ns.saturating_sub(self.failed_ns) < RETRY_NS {
-                return None;
-            }
-            match self.topic.writer() {
-                Ok(writer) => self.writer = Some(writer),
-                Err(error) => return Some(Err(error)),
-            }
-        }
-        self.writer.as_mut().map(Ok)
-    }
-
     fn flush(&mut self) {
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
         if self.pending_packs == 0 {
             return;
         }
-        let Some(writer) = &mut self.writer else {
-            return self.drop_pending();
-        };
         if let Err(error) = writer.flush() {
             let now_ns = (self.clock)();
             return self.failed(&error, now_ns);
         }
+        self.doubtful = false;
         self.metrics.written_flows.inc_by(self.pending_flows);
         self.metrics.written_packs.inc_by(self.pending_packs);
         (self.pending_flows, self.pending_packs) = (0, 0);
@@ -154,13 +177,15 @@ impl Writing {
 
     fn failed(&mut self, error: &TopicError, now_ns: u64) {
         self.writer = None;
-        self.failed_ns = now_ns;
-        if self.logged_ns == 0 || now_ns.saturating_sub(self.logged_ns) >= LOG_NS {
-            self.logged_ns = now_ns;
-            let dropped = self.metrics.topic_drops.get() + self.pending_flows;
-            tracing::error!(%error, dropped_flows = dropped, "the topic does not take flows; trying again");
-        }
+        (self.doubtful, self.failed_ns) = (true, now_ns);
         self.drop_pending();
+        let dropped_flows = self.metrics.topic_drops.get();
+        if (self.given_up)() {
+            tracing::error!(%error, "the topic does not take flows; given up");
+        } else if self.logged_ns == 0 || now_ns.saturating_sub(self.logged_ns) >= LOG_NS {
+            self.logged_ns = now_ns;
+            tracing::error!(%error, dropped_flows, "the topic does not take flows; trying again");
+        }
     }
 
     fn drop_pending(&mut self) {

@@ -244,29 +244,49 @@ fn a_stuck_topic_makes_the_queue_drop_and_count() {
 }
 
 #[test]
-fn a_failed_topic_drops_and_counts_and_is_taken_up_again() {
+fn a_failed_topic_loses_what_was_in_its_hands_and_the_rest_waits_for_it() {
     let (_folder, inner) = embedded();
     let failing = Arc::new(topics::Failing::new(Arc::clone(&inner)));
     let topic: Arc<dyn Topic> = Arc::clone(&failing) as Arc<dyn Topic>;
     let collector = start(&config(&["flow://127.0.0.1:0"]), &topic);
     failing.fail(true);
-    send(&collector, 10);
-    until(&collector, "drops", |totals| totals.topic_drops == 300);
+    send(&collector, 1);
+    until(&collector, "the topic has failed", |t| t.topic_drops == 30);
+    // The clock moves on while nothing arrives: the topic is tried again after a second of it, with one pack.
+    send(&collector, 100);
+    until(&collector, "all decoded", |t| t.flows_decoded == 3030);
+    let refused = failing.refusals();
+    until(&collector, "it is tried again", |_| {
+        failing.refusals() > refused
+    });
     failing.fail(false);
-    // The clock moves on while nothing arrives; the topic is tried again after a second of it.
-    for _ in 0..100 {
-        send(&collector, 10);
-        let before = collector.totals().flows_decoded;
-        until(&collector, "in flight", |t| {
-            t.flows_decoded >= before && t.balance()
-        });
-        if collector.totals().flows_written > 0 {
-            break;
-        }
-    }
+    until(&collector, "it is taken up again", Totals::balance);
     let totals = collector.stop();
-    assert!(totals.balance() && totals.flows_written > 0, "{totals:?}");
+    assert!(totals.balance(), "{totals:?}");
+    let packs = u64::try_from(failing.refusals()).expect("few");
+    // A pack of 16 KiB holds some two hundred of these flows.
+    assert!(
+        totals.topic_drops <= packs * 300,
+        "{totals:?}, {packs} packs refused"
+    );
+    assert!(totals.flows_written > 0, "{totals:?}");
     assert_eq!(flows_in(&inner).iter().sum::<u64>(), totals.flows_written);
+}
+
+#[test]
+fn a_topic_that_fails_to_the_end_holds_nobody_up_and_what_is_left_is_counted() {
+    let (_folder, inner) = embedded();
+    let failing = Arc::new(topics::Failing::new(inner));
+    let topic: Arc<dyn Topic> = Arc::clone(&failing) as Arc<dyn Topic>;
+    let mut config = config(&["flow://127.0.0.1:0"]);
+    config.stop_wait = Duration::from_millis(10);
+    let collector = start(&config, &topic);
+    failing.fail(true);
+    send(&collector, 1000);
+    let totals = collector.stop();
+    assert!(totals.balance() && totals.flows_written == 0, "{totals:?}");
+    assert_eq!(totals.topic_drops, totals.flows_decoded, "{totals:?}");
+    assert!(totals.topic_drops > 0, "{totals:?}");
 }
 
 #[test]

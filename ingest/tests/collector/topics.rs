@@ -1,6 +1,6 @@
 //! Topics that misbehave: one whose writer waits, one whose writer fails.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use flow_topic::{Bounds, NewRecord, Reader, Timestamps, Topic, TopicError, Writer};
@@ -81,19 +81,30 @@ impl Writer for GatedWriter {
 #[derive(Debug)]
 pub(crate) struct Failing {
     inner: Arc<dyn Topic>,
-    fail: Arc<AtomicBool>,
+    told: Arc<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    fail: AtomicBool,
+    refusals: AtomicUsize,
 }
 
 impl Failing {
     pub(crate) fn new(inner: Arc<dyn Topic>) -> Failing {
         Failing {
             inner,
-            fail: Arc::default(),
+            told: Arc::default(),
         }
     }
 
     pub(crate) fn fail(&self, fail: bool) {
-        self.fail.store(fail, Ordering::SeqCst);
+        self.told.fail.store(fail, Ordering::SeqCst);
+    }
+
+    /// How many records it has refused.
+    pub(crate) fn refusals(&self) -> usize {
+        self.told.refusals.load(Ordering::SeqCst)
     }
 }
 
@@ -102,16 +113,17 @@ impl Topic for Failing {
     fn writer(&self) -> Result<Box<dyn Writer>, TopicError> {
         Ok(Box::new(FailingWriter(
             self.inner.writer()?,
-            Arc::clone(&self.fail),
+            Arc::clone(&self.told),
         )))
     }
 }
 
-struct FailingWriter(Box<dyn Writer>, Arc<AtomicBool>);
+struct FailingWriter(Box<dyn Writer>, Arc<Told>);
 
 impl Writer for FailingWriter {
     fn append(&mut self, partition: u32, record: NewRecord<'_>) -> Result<(), TopicError> {
-        if self.1.load(Ordering::SeqCst) {
+        if self.1.fail.load(Ordering::SeqCst) {
+            self.1.refusals.fetch_add(1, Ordering::SeqCst);
             let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
             return Err(TopicError::Io {
                 what: "append".to_owned(),
