@@ -7,7 +7,7 @@ mod commands;
 pub(crate) mod finding;
 pub(crate) mod flags;
 pub(crate) mod reach;
-mod stores;
+pub(crate) mod stores;
 
 use std::ffi::OsString;
 use std::io;

@@ -48,6 +48,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         url: &topic.url(),
         partitions: topic.partitions()?,
     };
+    check::stores::apart(&options.sink).or_refuse()?;
     // A first start needs every store, so that a mistyped address is found by the hand that has typed it.
     let goes_on = state.newest()?.is_some();
     let open = |url: &String| match goes_on {

@@ -10,7 +10,7 @@ use flow_tables::TableSet;
 use flow_topic::{Timestamps, Topic};
 
 use super::finding::Findings;
-use super::{flags, reach};
+use super::{flags, reach, stores};
 use crate::cli::{self, Cli, Command};
 use crate::failure::{Exit, Failure};
 use crate::{run, settings};
@@ -86,6 +86,7 @@ fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
     for url in options.sink.iter().filter(readable) {
         reach::store(url, checkpoint.as_ref(), found);
     }
+    found.add(stores::apart(&options.sink));
 }
 
 /// Simulated time needs a topic that keeps it.

@@ -34,6 +34,11 @@ impl Findings {
         self.0.push(Finding::Wrong(failure.into()));
     }
 
+    /// Others after these.
+    pub(super) fn add(&mut self, others: Findings) {
+        self.0.extend(others.0);
+    }
+
     /// Good with the line that `good` makes of the value, or wrong.
     pub(super) fn take<T, E: Into<Failure>>(
         &mut self,

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use flow_ingest::udp::Listen;
 
 use super::finding::Findings;
-use super::stores::{keeps_raw, shown, store};
+use super::stores::{given_twice, keeps_raw, shown, store};
 use crate::cli;
 use crate::failure::{Exit, Failure};
 
@@ -21,11 +21,11 @@ pub(crate) fn job(options: &cli::Run) -> Findings {
             format!("sink {}", shown(url))
         });
         if !seen.insert(store(url)) {
-            let what = format!(
-                "sink {}: given twice; two writers of one store would undo each other",
-                shown(url)
-            );
-            found.wrong(Failure::new(Exit::Config, what).hint("leave one of them out"));
+            found.wrong(given_twice(url));
+        }
+        if store(url) == store(&options.topic) {
+            let what = format!("sink {}: is the topic that the job reads", shown(url));
+            found.wrong(Failure::new(Exit::Config, what).hint("name another one"));
         }
         if keeps_raw(url) {
             found.doubtful(format!(

@@ -164,6 +164,44 @@ fn what_does_not_fit_is_refused_by_check_and_by_run() {
 }
 
 #[test]
+fn one_store_under_two_names_and_the_topic_as_a_sink_are_seen_in_the_urls() {
+    let world = world();
+    let job = |topic: &str, sinks: &[&str]| {
+        let state = world.path("none");
+        let mut line = vec!["check", "run", "--topic", topic, "--state", &state];
+        sinks.iter().for_each(|sink| line.extend(["--sink", sink]));
+        run(&line, &[])
+    };
+    for (one, other) in [
+        (
+            "postgres://localhost:5432/d?raw=off",
+            "postgres://127.0.0.1/d?raw=off",
+        ),
+        (
+            "postgres://u@[::1]/d?raw=off",
+            "postgresql://LOCALHOST/d?raw=off",
+        ),
+        ("clickhouse://h/d?raw=off", "clickhouse://h:8123/d?raw=off"),
+        ("kafka://h/t", "kafka://H:9092/t"),
+    ] {
+        let checked = job(&world.topic, &[one, other]);
+        assert_eq!(checked.code, 78, "{one} {other}: {checked:?}");
+        says(&checked, "error", "given twice");
+    }
+    let apart = job(
+        &world.topic,
+        &["clickhouse://h/d?raw=off", "clickhouse://h/e?raw=off"],
+    );
+    assert_eq!(apart.code, 0, "{apart:?}");
+    let round = job(
+        "kafka://localhost:9092/t",
+        &["kafka://127.0.0.1/t?framing=bare"],
+    );
+    assert_eq!(round.code, 78, "{round:?}");
+    says(&round, "error", "is the topic that the job reads");
+}
+
+#[test]
 fn every_section_of_a_configuration_is_checked() {
     let world = world();
     let file = world.path("flow-pipeline.yaml");

@@ -81,6 +81,36 @@ fn a_store_is_empty_then_made_then_checked() {
 }
 
 #[test]
+fn one_store_under_two_names_is_seen_by_what_its_server_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
+    let made = ["topic", "create", &topic, "--partitions", "1"];
+    assert_eq!(run(&made, &[]).code, 0);
+    for kind in ["POSTGRES", "CLICKHOUSE"] {
+        let (Some(url), Some(another)) = (store(kind), store(kind)) else {
+            return;
+        };
+        assert!(url.contains("127.0.0.1:"), "{url}");
+        // The resolver's short form of the same address.
+        let alias = url.replace("127.0.0.1:", "127.1:");
+        let with = |verb: &[&str], other: &str| {
+            let job = ["run", "--topic", &topic, "--state", &state, "--until-end"];
+            let sinks = ["--sink", &url, "--sink", other];
+            run(&[verb, &job, &sinks].concat(), &[])
+        };
+        for verb in [&["check", "--connect"][..], &[]] {
+            let twice = with(verb, &alias);
+            assert_eq!(twice.code, 78, "{twice:?}");
+            let said = format!("{}{}", twice.stdout, twice.stderr);
+            assert!(said.contains("given twice"), "{said}");
+        }
+        let apart = with(&["check", "--connect"], &another);
+        assert_eq!(apart.code, 0, "{apart:?}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_a_server_is_one_line_without_its_password() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();

@@ -45,6 +45,20 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
     Ok(store)
 }
 
+/// What tells the database of a `clickhouse://` URL from any other, as the server says it.
+///
+/// # Errors
+/// `Refused` for a URL or a user that does not fit, `Retry` if the server cannot be reached now.
+pub fn identity(url: &str) -> Result<String, SinkError> {
+    let address = parse(url)?;
+    let answer = Server::new(&address)?.ask("SELECT toString(serverUUID())")?;
+    let server = answer.into_iter().flatten().flatten().next();
+    let server = server.ok_or_else(|| {
+        SinkError::retry(format!("sink {}: does not say which it is", address.name))
+    })?;
+    Ok(format!("clickhouse {server} {}", address.database))
+}
+
 /// The store of a `clickhouse://` URL; nothing is connected.
 ///
 /// # Errors

@@ -63,6 +63,31 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
     })
 }
 
+/// The postmaster, by the microsecond of its start (a copied data directory has the identifiers of its original),
+/// with the database and the schema in it. Everybody may ask for these.
+const IDENTITY: &str = "SELECT pg_postmaster_start_time()::text, current_database()::text, \
+     coalesce(current_schema()::text, '')";
+
+/// What tells the database and schema of a `postgres://…` URL from any other, as the server says it.
+///
+/// # Errors
+/// `Refused` for a URL or a login that does not fit, `Retry` if the server cannot be reached now.
+pub fn identity(url: &str) -> Result<String, SinkError> {
+    let address = Address::parse(url)?;
+    let connection = Connection::open(&address)?;
+    let row = connection.first(IDENTITY, &[])?.ok_or_else(|| {
+        SinkError::retry(format!("sink {}: does not say which it is", address.name))
+    })?;
+    let [started, database, first]: [String; 3] = [
+        connection.get(&row, 0)?,
+        connection.get(&row, 1)?,
+        connection.get(&row, 2)?,
+    ];
+    // One that is not there yet is made under its name.
+    let schema = address.schema.unwrap_or(first);
+    Ok(format!("postgres {started} {database} {schema}"))
+}
+
 /// The schema of a `postgres://…` URL.
 ///
 /// # Errors
