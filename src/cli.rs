@@ -244,8 +244,13 @@ pub(crate) struct Run {
     /// Topic to read, as kafka://HOST:9092/flows or dir:///var/lib/flow-pipeline/flows.
     #[arg(long, value_name = "URL")]
     pub(crate) topic: String,
-    /// Where rows go: sqlite:///FILE, postgres://USER@HOST/DATABASE, clickhouse://USER@HOST:8123/DATABASE or stdout:; may be repeated.
-    #[arg(long, value_name = "URL", required = true)]
+    /// Where rows go.
+    #[arg(
+        long,
+        value_name = "URL",
+        required = true,
+        help = format!("Where rows go, or enriched flows to a topic; may be repeated: {}", flow_sinks::url::SCHEMES)
+    )]
     pub(crate) sink: Vec<String>,
     /// Directory of checkpoints; one job at a time.
     #[arg(long, value_name = "DIR")]

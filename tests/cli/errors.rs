@@ -77,6 +77,32 @@ fn usage() {
 }
 
 #[test]
+fn names_that_no_kafka_topic_has_are_told_before_a_broker_is_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (state, long) = (text(&folder.path().join("state")), "n".repeat(250));
+    let topic = format!("dir://{}", text(&folder.path().join("flows")));
+    for name in ["a b", "m#x", "", ".", "..", &long] {
+        // Nobody listens there: whoever asked would say so, ten seconds later.
+        let url = format!("kafka://127.0.0.1:1/{name}");
+        for arguments in [
+            &["collect", "--listen", "flow://127.0.0.1:0", "--topic", &url][..],
+            &["mock", "--topic", &url],
+            &["topic", "create", &url],
+            &[
+                "run", "--state", &state, "--sink", "stdout:", "--topic", &url,
+            ],
+            &["run", "--state", &state, "--sink", &url, "--topic", &topic],
+        ] {
+            check(&Case {
+                arguments,
+                code: 78,
+                says: &["a-z A-Z 0-9 . _ -", "1 to 249"],
+            });
+        }
+    }
+}
+
+#[test]
 fn urls_and_files_that_are_wrong() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("dir://{}", text(&folder.path().join("flows")));

@@ -8,6 +8,7 @@ mod process;
 mod schema;
 mod servers;
 mod settings;
+mod templates;
 mod topic;
 
 use std::io::{BufRead, BufReader};
@@ -36,6 +37,19 @@ fn help_lists_what_works_and_nothing_else() {
             "{}",
             own.stdout
         );
+    }
+    let sinks = run(&["run", "--help"], &[]).stdout;
+    for scheme in [
+        "sqlite:///",
+        "postgres://",
+        "clickhouse://",
+        "kafka://",
+        "dir:///",
+        "stdout:",
+    ] {
+        let sink = sinks.split("--sink <URL>").nth(2).unwrap_or_default();
+        let sink = sink.split("[env:").next().unwrap_or_default();
+        assert!(sink.contains(scheme), "{scheme}: {sinks}");
     }
     for absent in ["replay", "verify", "tables", "status"] {
         assert!(
