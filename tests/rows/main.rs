@@ -11,6 +11,7 @@
 )]
 
 mod absent;
+mod collecting;
 mod every_store;
 mod flowing;
 mod full_disk;

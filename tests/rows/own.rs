@@ -48,7 +48,7 @@ impl Own {
         let id = std::process::id().to_string();
         let folder = own.folder.path().to_string_lossy().into_owned();
         let printed = own.call(&[&["up", "--with-parent", &id, &folder][..], names].concat());
-        let servers = Servers::printed(&printed, names.contains(&"kafka"))?;
+        let servers = Servers::printed(&printed, names)?;
         Some((own, servers))
     }
 
@@ -170,13 +170,7 @@ impl Live {
     }
 
     pub(crate) fn memory_mib(&self) -> u64 {
-        let path = Path::new("/proc")
-            .join(self.0.id().to_string())
-            .join("status");
-        let text = std::fs::read_to_string(path).expect("it runs");
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-        kib.expect("a number") / 1024
+        memory_mib(&self.0)
     }
 
     /// Whether it goes on.
@@ -198,6 +192,17 @@ impl Drop for Live {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+/// What a process has in memory. Mebibytes.
+pub(crate) fn memory_mib(process: &Child) -> u64 {
+    let path = Path::new("/proc")
+        .join(process.id().to_string())
+        .join("status");
+    let text = std::fs::read_to_string(path).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.expect("a number") / 1024
 }
 
 /// Longest wait for what must come.

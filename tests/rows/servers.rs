@@ -9,7 +9,10 @@ use std::process::Command;
 
 use crate::store::Store;
 
-/// Addresses of a broker and two databases.
+/// All of them.
+const ALL: [&str; 3] = ["kafka", "postgres", "clickhouse"];
+
+/// Addresses of a broker and two databases; of those that a test has not asked for, an empty one.
 #[derive(Clone, Debug)]
 pub(crate) struct Servers {
     kafka: String,
@@ -20,32 +23,37 @@ pub(crate) struct Servers {
 impl Servers {
     /// Those of the environment; `None`, and said so, if one is missing.
     pub(crate) fn shared() -> Option<Servers> {
-        Servers::of(|name| std::env::var(name).ok(), true)
+        Servers::of(|name| std::env::var(name).ok(), &ALL)
     }
 
-    /// From `scripts/services up`'s output; whether a broker is among them.
-    pub(crate) fn printed(text: &str, broker: bool) -> Option<Servers> {
+    /// From the output of `scripts/services up` for these.
+    pub(crate) fn printed(text: &str, names: &[&str]) -> Option<Servers> {
         let value = |name: &str| {
             let line = text
                 .lines()
                 .find_map(|line| line.strip_prefix(&format!("export {name}=")))?;
             Some(line.trim_matches(['\'', '"']).to_owned())
         };
-        Servers::of(value, broker)
+        Servers::of(value, names)
     }
 
-    fn of(value: impl Fn(&str) -> Option<String>, broker: bool) -> Option<Servers> {
+    fn of(value: impl Fn(&str) -> Option<String>, names: &[&str]) -> Option<Servers> {
         let get = |name: &str| {
-            let found = value(&format!("FLOW_PIPELINE_TEST_{name}"));
+            if !names.contains(&name) {
+                return Some(String::new());
+            }
+            let variable = format!("FLOW_PIPELINE_TEST_{}", name.to_uppercase());
+            let found = value(&variable);
             if found.is_none() {
-                eprintln!("SKIPPED: FLOW_PIPELINE_TEST_{name} is not set: no server to test with");
+                eprintln!("SKIPPED: {variable} is not set: no server to test with");
             }
             found
         };
+        let [kafka, postgres, clickhouse] = ALL.map(get);
         Some(Servers {
-            kafka: if broker { get("KAFKA")? } else { String::new() },
-            postgres: get("POSTGRES")?,
-            clickhouse: get("CLICKHOUSE")?,
+            kafka: kafka?,
+            postgres: postgres?,
+            clickhouse: clickhouse?,
         })
     }
 
