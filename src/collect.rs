@@ -77,11 +77,12 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
 /// The topic did not take everything at the end.
 fn left_over(flows: u64, url: &str) -> Failure {
     let what = format!(
-        "{flows} flows are lost: topic {url} did not take them within {} s of the signal",
+        "{flows} flows could not be handed over: topic {url} did not confirm them within {} s of the signal",
         signals::DRAIN.as_secs()
     );
-    Failure::new(Exit::Unavailable, what)
-        .hint("an earlier line says why; they are counted as dropped by the topic")
+    Failure::new(Exit::Unavailable, what).hint(
+        "an earlier line says why; they count as dropped by the topic, though a few may be there",
+    )
 }
 
 fn config(options: &cli::Collect) -> Result<Config, CollectError> {

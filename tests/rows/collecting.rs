@@ -186,7 +186,7 @@ fn a_broker_that_goes_and_comes_back_costs_no_flow_and_no_end_waits_for_it() {
     assert!(begun.elapsed() < END, "{:?}", begun.elapsed());
     assert_eq!(code, Some(69), "{said}");
     assert!(
-        said.contains("flow-pipeline: 3000 flows are lost: topic kafka://"),
+        said.contains("flow-pipeline: 3000 flows could not be handed over: topic kafka://"),
         "{said}"
     );
     assert_eq!(number(&said, ", written "), 1000, "{said}");
