@@ -165,6 +165,7 @@ fn watch(
         if demo.running.is_finished() {
             break; // it has failed: the end says why
         }
+        demo.running.show_lags();
         thread::sleep(LOOK); // everything has its own threads; this one only shows what they do
         let now = demo.collector.totals().flows_decoded;
         if at.elapsed() >= Duration::from_secs(1) {

@@ -18,6 +18,7 @@ mod failure;
 mod http;
 mod manual;
 mod mock;
+mod opening;
 mod panic;
 mod progress;
 mod raw_topic;

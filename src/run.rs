@@ -4,15 +4,15 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use flow_dataflow::{JobConfig, Metrics, Snapshot, Status, Waiting};
-use flow_sinks::Source;
+use flow_sinks::{Source, Store};
 use flow_state::StateDir;
 use flow_tables::{Kind, TableSet};
-use flow_topic::{Context, Options};
+use flow_topic::{Context, Options, Topic, TopicError};
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -20,6 +20,7 @@ use crate::check;
 use crate::cli;
 use crate::failure::Failure;
 use crate::http::{self, Page};
+use crate::opening;
 use crate::progress::{self, LiveLine};
 use crate::running::{Parts, Running};
 use crate::{clock, signals, status, telemetry};
@@ -35,31 +36,18 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let mut registry = telemetry::registry();
     let job_metrics = flow_dataflow::Metrics::register(&mut registry);
     let sink_metrics = flow_sinks::Metrics::register(&mut registry);
-    // A job that only reads to the end has nothing to wait for in a topic that is not there.
-    let made = (!options.until_end).then(Options::default);
     let context = Context {
         metrics: flow_topic::Metrics::register(&mut registry),
         ..Context::default()
     };
-    let topic = flow_topic::url::open_with(&options.topic, made, context)?;
     let tables = Arc::new(load_tables(&options.table)?);
     let state = StateDir::open(&options.state)?;
-    let source = Source {
-        url: &topic.url(),
-        partitions: topic.partitions()?,
-    };
-    check::stores::apart(&options.sink).or_refuse()?;
-    // A first start needs every store, so that a mistyped address is found by the hand that has typed it.
     let goes_on = state.newest()?.is_some();
-    let open = |url: &String| match goes_on {
-        true => flow_sinks::open_or_later(url, &source),
-        false => flow_sinks::open_beside(url, &source),
+    let topic = topic(options, context, goes_on)?;
+    let Some(stores) = stores(options, topic.as_ref(), goes_on, &stop)? else {
+        tracing::info!("ended before the job had begun");
+        return Ok(());
     };
-    let stores = options
-        .sink
-        .iter()
-        .map(open)
-        .collect::<Result<Vec<_>, _>>()?;
     let names: Vec<String> = stores
         .iter()
         .filter_map(|store| store.rollups.as_ref())
@@ -84,6 +72,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         if stop.load(Ordering::Acquire) {
             running.stop();
         }
+        running.show_lags();
         line.show(|| describe(&running.status.look(), &job_metrics));
         thread::sleep(LOOK); // the job has its own threads; this one only shows what they do
     }
@@ -93,6 +82,49 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         .map_err(|failure| if alone { failure } else { failure.not_quiet() })?;
     line.end(&describe(&last, &job_metrics));
     Ok(())
+}
+
+/// Opens the topic. A new job makes one that is missing, so that it may be started before whoever writes; one that goes
+/// on, or only reads to the end, has nothing to wait for there.
+fn topic(options: &cli::Run, context: Context, goes_on: bool) -> Result<Arc<dyn Topic>, Failure> {
+    let url = &options.topic;
+    match flow_topic::url::open_with(url, None, context.clone()) {
+        Err(TopicError::Missing { url: shown }) if !goes_on && !options.until_end => {
+            let made = flow_topic::url::open_with(url, Some(Options::default()), context)?;
+            tracing::warn!(
+                "{shown}: there was no such topic; made with {} partitions, empty until something is written into it",
+                made.partitions()?
+            );
+            Ok(made)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// Opens the stores; `None`: a signal came first. A first start needs every one of them, so that a mistyped address is
+/// found by the hand that has typed it.
+fn stores(
+    options: &cli::Run,
+    topic: &dyn Topic,
+    goes_on: bool,
+    asked: &AtomicBool,
+) -> Result<Option<Vec<Store>>, Failure> {
+    let (sinks, url, timestamps) = (options.sink.clone(), topic.url(), topic.timestamps());
+    let partitions = topic.partitions()?;
+    let opened = opening::unless_asked(asked, move || {
+        check::stores::apart(&sinks).or_refuse()?;
+        let source = Source {
+            url: &url,
+            partitions,
+            timestamps,
+        };
+        let opened = opening::together(&sinks, |sink| match goes_on {
+            true => flow_sinks::open_or_later(sink, &source),
+            false => flow_sinks::open_beside(sink, &source),
+        });
+        opened.map_err(Failure::from)
+    })?;
+    opened.transpose()
 }
 
 type Counted = (flow_dataflow::Metrics, flow_sinks::Metrics);

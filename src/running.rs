@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use flow_dataflow::{Clock, Job, JobConfig, JobError, RawReader, Snapshot, Status, key};
-use flow_sinks::{Backoff, Follower, FollowerConfig, RawFollower, RawSink, Sink, SinkError, Store};
+use flow_sinks::{
+    Backoff, Follower, FollowerConfig, Lag, RawFollower, RawSink, Sink, SinkError, Store,
+};
 use flow_state::{Acks, Published, StateDir};
 use flow_tables::TableSet;
 use flow_topic::Topic;
@@ -41,6 +43,7 @@ pub(crate) struct Running {
     until_end: bool,
     /// What the sinks have written, and their names.
     written: Written,
+    lags: Vec<Lag>,
 }
 
 impl Running {
@@ -56,6 +59,7 @@ impl Running {
         let stop = Arc::new(AtomicBool::new(false));
         let config = follower_config(&parts, &id, base);
         let mut threads: Vec<(String, Thread)> = Vec::new();
+        let mut lags = Vec::new();
         for (number, sink) in sinks.into_iter().enumerate() {
             let mut follower = Follower::new(
                 sink,
@@ -66,6 +70,7 @@ impl Running {
             )
             .with_metrics(&parts.sink_metrics);
             follower.admit()?;
+            lags.push(follower.lag());
             let name = follower.sink_name().to_owned();
             threads.push((name, Box::new(move || follower.run())));
         }
@@ -79,6 +84,7 @@ impl Running {
             )
             .with_metrics(&parts.sink_metrics);
             follower.admit()?;
+            lags.push(follower.lag());
             let name = follower.sink_name().to_owned();
             threads.push((name, Box::new(move || follower.run())));
         }
@@ -114,12 +120,18 @@ impl Running {
             stop,
             until_end,
             written,
+            lags,
         })
     }
 
     /// Asks for the end: one more checkpoint, then the sinks catch up.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
+    }
+
+    /// Sets the gauges of stores that are waited for, too: to be called now and then.
+    pub(crate) fn show_lags(&self) {
+        show(&self.lags);
     }
 
     /// Whether the dataflow has ended, by itself or because it was told to.
@@ -131,15 +143,22 @@ impl Running {
     pub(crate) fn join(self, asked: &AtomicBool) -> Result<Snapshot, Failure> {
         let died = |_| Failure::new(Exit::Bug, "a thread of the job has died");
         let job = self.job.join().map_err(died)?;
-        catch_up::wait(&self.followers, self.until_end, || Look {
-            written: rows(&self.written),
-            asked: asked.load(Ordering::Acquire),
+        catch_up::wait(&self.followers, self.until_end, || {
+            show(&self.lags);
+            Look {
+                written: rows(&self.written),
+                asked: asked.load(Ordering::Acquire),
+            }
         });
         self.published.abandon();
         // A sink's failure is why the job was told to stop: it comes first.
         catch_up::join(self.followers)??;
         Ok(job?)
     }
+}
+
+fn show(lags: &[Lag]) {
+    lags.iter().for_each(Lag::show);
 }
 
 /// Metrics of the sinks, and the names of these.

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use flow_state::{Acks, Checkpoint, Published, StateDir};
 use prometheus_client::metrics::counter::Counter;
 
-use crate::following::{self, Behind, Following};
+use crate::following::{self, Following};
+use crate::lag::Lag;
 use crate::metrics::{Metrics, SinkMetrics};
 use crate::segment_rows::SegmentRows;
 use crate::{Applied, Cursors, Delta, Sink, SinkError, slot_rows};
@@ -90,7 +91,7 @@ pub struct Follower {
     cursors: Option<Cursors>,
     /// The store was within `base` when first read.
     admitted: bool,
-    behind: Behind,
+    lag: Lag,
 }
 
 impl fmt::Debug for Follower {
@@ -112,6 +113,7 @@ impl Follower {
         config: FollowerConfig,
     ) -> Follower {
         let metrics = Metrics::default().of(sink.name());
+        let lag = lag(&published, &config, &metrics);
         Follower {
             sink,
             state,
@@ -122,7 +124,7 @@ impl Follower {
             metrics,
             cursors: None,
             admitted: false,
-            behind: Behind::default(),
+            lag,
         }
     }
 
@@ -130,7 +132,13 @@ impl Follower {
     #[must_use]
     pub fn with_metrics(mut self, metrics: &Metrics) -> Follower {
         self.metrics = metrics.of(self.sink.name());
+        self.lag = lag(&self.published, &self.config, &self.metrics);
         self
+    }
+
+    /// How far it has come, to be looked at from another thread.
+    pub fn lag(&self) -> Lag {
+        self.lag.clone()
     }
 
     /// Name of its store.
@@ -165,7 +173,7 @@ impl Follower {
     /// As the sink's; after a `Retry` the next step reads the cursors again.
     pub fn step(&mut self) -> Result<Step, SinkError> {
         let newest = self.published.newest();
-        self.observe(newest.as_deref());
+        self.lag.show();
         let Some(cursors) = &self.cursors else {
             self.read_cursors()?;
             return Ok(Step::Again);
@@ -192,7 +200,6 @@ impl Follower {
                 let moved = shards.iter().map(|shard| (*shard, newest.number));
                 self.cursors.get_or_insert_default().by_shard.extend(moved);
                 self.acknowledge();
-                self.observe(Some(&newest));
                 Ok(Step::Applied(newest.number))
             }
             Ok(Applied::CursorMoved) => {
@@ -222,19 +229,7 @@ impl Follower {
 
     fn acknowledge(&self) {
         self.acks.acknowledge(self.number, self.lowest());
-    }
-
-    /// Sets the gauges, also while the store is down.
-    fn observe(&mut self, newest: Option<&Checkpoint>) {
-        let stands = (
-            self.acks.of(self.number),
-            newest.map(|newest| newest.number),
-        );
-        let SinkMetrics {
-            cursor, lag, age, ..
-        } = &self.metrics;
-        let now_secs = (self.config.now_secs)();
-        self.behind.show(stands, now_secs, [cursor, lag, age]);
+        self.lag.reach(self.acks.of(self.number));
     }
 
     fn apply(
@@ -318,4 +313,11 @@ impl Following for Follower {
     fn retries(&self) -> &Counter {
         &self.metrics.retries
     }
+}
+
+fn lag(published: &Arc<Published>, config: &FollowerConfig, metrics: &SinkMetrics) -> Lag {
+    let SinkMetrics {
+        cursor, lag, age, ..
+    } = metrics;
+    Lag::new(published, config, [cursor, lag, age])
 }

@@ -1,4 +1,4 @@
-//! What a follower of rows and one of raw flows have in common: the loop, the bound of a cursor, the gauges.
+//! What a follower of rows and one of raw flows have in common: the loop, and the bound of a cursor.
 //!
 //! Law 6: whatever may pass is tried again without end, at a growing distance; a cursor ahead of what this job can have
 //! written is refused.
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use flow_state::Published;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::gauge::Gauge;
 
 use crate::{Backoff, FollowerConfig, SinkError, Step};
 
@@ -78,26 +77,5 @@ pub(crate) fn bound(published: &Published, config: &FollowerConfig, admitted: bo
         newest.max(config.base)
     } else {
         config.base
-    }
-}
-
-/// Since when there is a checkpoint that a store lacks, seconds since 1970.
-#[derive(Debug, Default)]
-pub(crate) struct Behind(Option<u64>);
-
-impl Behind {
-    /// Sets the gauges of a store that stands at `reached` while the newest checkpoint is `newest`.
-    pub(crate) fn show(
-        &mut self,
-        (reached, newest): (u64, Option<u64>),
-        now_secs: u64,
-        [cursor, lag, age]: [&Gauge; 3],
-    ) {
-        let behind = newest.map_or(0, |newest| newest.saturating_sub(reached));
-        self.0 = (behind > 0).then(|| self.0.unwrap_or(now_secs));
-        let secs = self.0.map_or(0, |since| now_secs.saturating_sub(since));
-        for (gauge, number) in [(cursor, reached), (lag, behind), (age, secs)] {
-            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
-        }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use flow_topic::Timestamps;
+
 use crate::url::{self, Shape, Source, Store};
 use crate::{Applied, Cursors, Delta, RawBlock, RawCursors, RawSink, Sink, SinkError};
 
@@ -17,7 +19,7 @@ pub(crate) fn later(url: &str, source: &Source<'_>, why: &SinkError) -> Result<S
     let Shape { name, rollups, raw } = url::shape(url)?;
     let door = Arc::new(Door {
         url: url.to_owned(),
-        source: (source.url.to_owned(), source.partitions),
+        source: (source.url.to_owned(), source.partitions, source.timestamps),
         opened: Mutex::default(),
     });
     let rollups = rollups.then(|| {
@@ -35,8 +37,8 @@ type Half<S> = fn(&mut Store) -> &mut Option<Box<S>>;
 /// The way in, shared by the halves of a store, which are opened together.
 struct Door {
     url: String,
-    /// The topic that the job reads, and how many partitions it has.
-    source: (String, u32),
+    /// The topic that the job reads, as a `Source`.
+    source: (String, u32, Timestamps),
     opened: Mutex<Option<Store>>,
 }
 
@@ -47,8 +49,13 @@ impl Door {
         let store = match opened.as_mut() {
             Some(store) => store,
             None => {
-                let (url, partitions) = (self.source.0.as_str(), self.source.1);
-                opened.insert(url::open_beside(&self.url, &Source { url, partitions })?)
+                let (url, partitions, timestamps) = &self.source;
+                let source = Source {
+                    url,
+                    partitions: *partitions,
+                    timestamps: *timestamps,
+                };
+                opened.insert(url::open_beside(&self.url, &source)?)
             }
         };
         let missing = || SinkError::fatal(format!("sink {}: opened twice", self.url));

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use flow_state::{Acks, Checkpoint, Published, StateDir, StateError};
 use prometheus_client::metrics::counter::Counter;
 
-use crate::following::{self, Behind, Following};
+use crate::following::{self, Following};
+use crate::lag::Lag;
 use crate::metrics::{Metrics, RawMetrics};
 use crate::raw_places::{self, Place, Placed, Places};
 use crate::raw_topic::SpanRows;
@@ -47,7 +48,7 @@ pub struct RawFollower {
     seen: u64,
     /// The store was within `base` when first read.
     admitted: bool,
-    behind: Behind,
+    lag: Lag,
 }
 
 impl fmt::Debug for RawFollower {
@@ -70,6 +71,7 @@ impl RawFollower {
         config: FollowerConfig,
     ) -> RawFollower {
         let metrics = Metrics::default().of_raw(sink.name());
+        let lag = lag(&published, &config, &metrics);
         RawFollower {
             sink,
             topic,
@@ -85,7 +87,7 @@ impl RawFollower {
             current: None,
             seen: 0,
             admitted: false,
-            behind: Behind::default(),
+            lag,
         }
     }
 
@@ -93,7 +95,13 @@ impl RawFollower {
     #[must_use]
     pub fn with_metrics(mut self, metrics: &Metrics) -> RawFollower {
         self.metrics = metrics.of_raw(self.sink.name());
+        self.lag = lag(&self.published, &self.config, &self.metrics);
         self
+    }
+
+    /// How far it has come, to be looked at from another thread.
+    pub fn lag(&self) -> Lag {
+        self.lag.clone()
     }
 
     /// Name of its store.
@@ -127,7 +135,7 @@ impl RawFollower {
     /// As the sink's and the topic's; after a `Retry` the next step reads the cursors again.
     pub fn step(&mut self) -> Result<Step, SinkError> {
         let newest = self.published.newest();
-        self.observe(newest.as_deref());
+        self.lag.show();
         if self.places.is_none() {
             self.read_cursors()?;
         }
@@ -139,7 +147,10 @@ impl RawFollower {
         if stepped.is_err() {
             self.forget();
         }
-        self.observe(Some(&newest));
+        // After an error nothing is known, and what was known last is shown on.
+        if let Some(through) = self.places.as_ref().and_then(raw_places::through) {
+            self.lag.reach(through);
+        }
         stepped
     }
 
@@ -353,16 +364,6 @@ impl RawFollower {
         self.current = None;
     }
 
-    /// Sets the gauges, also while the store is down.
-    fn observe(&mut self, newest: Option<&Checkpoint>) {
-        let stands = (self.through(), newest.map(|newest| newest.number));
-        let RawMetrics {
-            cursor, lag, age, ..
-        } = &self.metrics;
-        let now_secs = (self.config.now_secs)();
-        self.behind.show(stands, now_secs, [cursor, lag, age]);
-    }
-
     /// Reads the cursors and compares them with what this job can have written.
     fn read_cursors(&mut self) -> Result<(), SinkError> {
         let cursors = self.sink.cursors()?;
@@ -401,6 +402,13 @@ impl Following for RawFollower {
     fn retries(&self) -> &Counter {
         &self.metrics.retries
     }
+}
+
+fn lag(published: &Arc<Published>, config: &FollowerConfig, metrics: &RawMetrics) -> Lag {
+    let RawMetrics {
+        cursor, lag, age, ..
+    } = metrics;
+    Lag::new(published, config, [cursor, lag, age])
 }
 
 /// A checkpoint, unless it is gone or not whole.

@@ -2,6 +2,8 @@
 //!
 //! Law: an unknown scheme is refused by naming those there are; nothing is guessed.
 
+use flow_topic::Timestamps;
+
 use crate::{RawSink, Schema, Sink, SinkError, clickhouse, kafka, late, postgres, sqlite, stdout};
 
 /// The schemes there are, for help texts and messages.
@@ -53,6 +55,8 @@ pub struct Source<'a> {
     pub url: &'a str,
     /// How many partitions it has.
     pub partitions: u32,
+    /// Who sets its timestamps.
+    pub timestamps: Timestamps,
 }
 
 /// Opens the store of a URL and makes sure that it can be written; a topic must be there.

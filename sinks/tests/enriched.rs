@@ -10,7 +10,7 @@ use flow_proto::{Coordinate, EnrichedFlow, Flow, Framing, PACK_HEADER, Verdict, 
 use flow_sinks::{
     Applied, RawBlock, RawCursors, RawRows, RawSink, SinkError, SinkErrorKind, Source,
 };
-use flow_topic::Options;
+use flow_topic::{Options, Timestamps};
 
 /// How long a record that is there may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -23,6 +23,7 @@ const BARE: (&str, Framing) = ("?framing=bare", Framing::Bare);
 const SOURCE: Source<'static> = Source {
     url: "dir:///the/source",
     partitions: 3,
+    timestamps: Timestamps::Create,
 };
 
 /// Flows of records from an offset up to another, `each` to a record.
@@ -165,6 +166,12 @@ fn in_order(place: &str, query: &str, framing: Framing) {
         let rows = rows.all().count() as u64;
         assert_eq!(done, Applied::Done { rows });
     }
+    let made = flow_topic::url::open(place, None).unwrap();
+    assert_eq!(made.timestamps(), Timestamps::Create);
+    let mut reader = made.reader(0, 0).unwrap();
+    assert!(reader.wait(PATIENCE).unwrap());
+    let stamp = reader.peek().unwrap().unwrap().timestamp_millis;
+    assert_eq!(stamp, 1_700_000_000_000, "the time of receipt");
     let (found, records) = read(place, framing, 0);
     let expected: Vec<_> = first.all().chain(second.all()).collect();
     assert_eq!(found.len(), expected.len());

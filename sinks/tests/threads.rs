@@ -7,7 +7,8 @@
 mod support;
 
 use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 use flow_sinks::stdout::Stdout;
@@ -155,6 +156,68 @@ fn a_sink_that_is_down_costs_the_others_nothing() {
     );
     let lines = u64::try_from(kept.lines().len()).unwrap();
     assert_eq!(metrics.rows_written("stdout:"), lines);
+}
+
+/// A store that takes a delta and is not heard of again until it is let go.
+struct Still {
+    begun: mpsc::Sender<()>,
+    let_go: mpsc::Receiver<()>,
+}
+
+impl Sink for Still {
+    fn name(&self) -> &str {
+        "still:"
+    }
+
+    fn cursors(&mut self) -> Result<Cursors, SinkError> {
+        Ok(Cursors::default())
+    }
+
+    fn apply(&mut self, _: &Delta<'_>) -> Result<Applied, SinkError> {
+        self.begun.send(()).unwrap();
+        self.let_go.iter().for_each(drop);
+        Ok(Applied::Done { rows: 0 })
+    }
+}
+
+#[test]
+fn a_store_that_stands_still_is_seen_to_lag_while_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut job = Job::new(&folder.path().join("state"), 1);
+    let mut chance = Chance(5);
+    let now_secs = Arc::new(AtomicU64::new(1_700_000_000));
+    let clock = Arc::clone(&now_secs);
+    let config = FollowerConfig {
+        now_secs: Arc::new(move || clock.load(Ordering::Relaxed)),
+        ..job.config()
+    };
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let gauges = |names: [&str; 3]| {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        names.map(|name| {
+            let name = format!("{name}{{sink=\"still:\"}} ");
+            let value = text.lines().find_map(|line| line.strip_prefix(&name));
+            value.unwrap().parse::<u64>().unwrap()
+        })
+    };
+    let names = ["sink_cursor", "sink_lag_checkpoints", "sink_lag_seconds"];
+    let ((begun, has_begun), (hold, let_go)) = (mpsc::channel(), mpsc::channel());
+    let still = Box::new(Still { begun, let_go });
+    let follower = follower(&job, still, 0, config).with_metrics(&metrics);
+    let lag = follower.lag();
+    let following = thread::spawn(|| follower.run());
+    job.checkpoint(&mut chance);
+    has_begun.recv().unwrap();
+    (0..3).for_each(|_| job.checkpoint(&mut chance));
+    now_secs.fetch_add(90, Ordering::Relaxed);
+    lag.show();
+    assert_eq!(gauges(names), [0, 4, 90]);
+    job.published.close();
+    drop(hold);
+    following.join().unwrap().unwrap();
+    assert_eq!(gauges(names), [4, 0, 0]);
 }
 
 fn row_key(line: &Json) -> String {

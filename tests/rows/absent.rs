@@ -14,6 +14,8 @@ use crate::world::{self, JobFiles, World};
 
 /// What a supervisor gives the job to end, as the units and the compose files have it.
 const SUPERVISOR: Duration = Duration::from_secs(60);
+/// A connection to a server that stands still is waited for as long.
+const OPENING: Duration = Duration::from_secs(10);
 /// Flows of a quarter of an hour: more slots complete.
 const QUARTER: u64 = 90_000;
 
@@ -95,6 +97,15 @@ fn a_store_away_at_the_start_and_one_that_stands_still_at_the_end() {
         "SIGTERM with a paused PostgreSQL: ended after {} s: {last}",
         took.as_secs()
     );
+
+    // At the start it keeps no signal waiting either.
+    let live = start(&world, &job, &messages);
+    until("the stores are being opened", || live.has_thread("opening"));
+    let begun = Instant::now();
+    let status = live.end();
+    let took = begun.elapsed();
+    assert!(took < OPENING, "ended after {took:?}: {}", told());
+    assert_eq!(status.code(), Some(0), "{}", told());
     own.tell("resume", "postgres");
     let rest = until_end(&world, &job);
     let line = String::from_utf8_lossy(&rest.stderr);

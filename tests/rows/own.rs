@@ -173,6 +173,16 @@ impl Live {
         memory_mib(&self.0)
     }
 
+    /// Whether one of its threads has this name.
+    pub(crate) fn has_thread(&self, name: &str) -> bool {
+        let tasks = Path::new("/proc")
+            .join(self.0.id().to_string())
+            .join("task");
+        let names = std::fs::read_dir(tasks).into_iter().flatten().flatten();
+        let mut names = names.map(|task| std::fs::read_to_string(task.path().join("comm")));
+        names.any(|found| found.is_ok_and(|found| found.trim_end() == name))
+    }
+
     /// Whether it goes on.
     pub(crate) fn runs(&mut self) -> bool {
         self.0.try_wait().expect("a child").is_none()

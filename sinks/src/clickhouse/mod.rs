@@ -51,7 +51,9 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
 /// `Refused` for a URL or a user that does not fit, `Retry` if the server cannot be reached now.
 pub fn identity(url: &str) -> Result<String, SinkError> {
     let address = parse(url)?;
-    let answer = Server::new(&address)?.ask("SELECT toString(serverUUID())")?;
+    let server = Server::new(&address)?;
+    server.version()?;
+    let answer = server.ask("SELECT toString(serverUUID())")?;
     let server = answer.into_iter().flatten().flatten().next();
     let server = server.ok_or_else(|| {
         SinkError::retry(format!("sink {}: does not say which it is", address.name))

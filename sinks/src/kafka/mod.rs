@@ -8,7 +8,7 @@ mod cursor;
 mod packer;
 
 use flow_proto::Dialect;
-use flow_topic::{NewRecord, Options, Topic, TopicError, Writer};
+use flow_topic::{NewRecord, Options, Retention, Timestamps, Topic, TopicError, Writer};
 
 use crate::options;
 use crate::{Applied, RawBlock, RawCursors, RawSink, Shape, SinkError, Source, Store};
@@ -21,6 +21,9 @@ const FRAMINGS: [(&str, Framing); 3] = [
     ("delimited", Framing::Delimited),
     ("bare", Framing::Bare),
 ];
+
+/// How long a topic that is made keeps enriched flows; those of simulated or imported time it keeps for ever.
+const LIVE_KEPT_MILLIS: i64 = 7 * 86_400_000;
 
 /// A URL, taken apart.
 struct Target {
@@ -56,10 +59,7 @@ pub fn open(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> 
             "sink {name}: is the topic that the job reads; name another one"
         )));
     }
-    let made = source.map(|source| Options {
-        partitions: source.partitions,
-        ..Options::default()
-    });
+    let made = source.map(made_beside);
     let failed = |error: TopicError| explain(&name, &error);
     let topic = flow_topic::url::open(&target.url, made).map_err(failed)?;
     let partitions = topic.partitions().map_err(failed)?;
@@ -81,6 +81,21 @@ pub fn open(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> 
         rollups: None,
         raw: Some(Box::new(raw)),
     })
+}
+
+/// A topic of as many partitions. Its timestamps are those of the records that were read: by its own, flows that come after
+/// a pause would be taken for flows of now by whoever reads it.
+fn made_beside(source: &Source<'_>) -> Options {
+    let live = source.timestamps == Timestamps::Append;
+    Options {
+        partitions: source.partitions,
+        timestamps: Timestamps::Create,
+        retention: Retention {
+            age_millis: live.then_some(LIVE_KEPT_MILLIS),
+            bytes: None,
+        },
+        ..Options::default()
+    }
 }
 
 /// A URL without its query, which may hold secrets.
