@@ -20,6 +20,17 @@ use crate::settings;
 /// Commands that a configuration is made for.
 const CHECKED: [&str; 3] = ["collect", "mock", "run"];
 
+/// The exit codes of several errors, in the order in which one is chosen: what somebody has to change or to repair comes
+/// before what may pass by itself, so that a supervisor that starts again at the latter does not do so in vain.
+const WORST: [Exit; 6] = [
+    Exit::Usage,
+    Exit::Config,
+    Exit::Bug,
+    Exit::Io,
+    Exit::Taken,
+    Exit::Unavailable,
+];
+
 /// Checks the command given, or each that the configuration has settings for.
 pub(crate) fn run(options: &cli::Check, config: Option<&Path>) -> Result<(), Failure> {
     let mut commands: Vec<Vec<OsString>> = Vec::new();
@@ -50,9 +61,7 @@ pub(crate) fn run(options: &cli::Check, config: Option<&Path>) -> Result<(), Fai
         found.print(&name.unwrap_or_default(), out)?;
         exits.extend(found.exits());
     }
-    // What has to be changed comes before what may pass by itself.
-    let worst = [Exit::Usage, Exit::Config];
-    let exit = worst.iter().find(|exit| exits.contains(exit));
+    let exit = WORST.iter().find(|exit| exits.contains(exit));
     match exit.or(exits.first()) {
         None => Ok(()),
         Some(exit) => Err(Failure::new(*exit, format!("errors: {}", exits.len()))),

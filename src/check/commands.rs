@@ -75,7 +75,7 @@ fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
         return;
     }
     let topic = reach::topic(&options.topic, !options.until_end, found);
-    let checkpoint = reach::state(
+    let state = reach::state(
         &options.state,
         &run::config(options),
         topic.as_deref(),
@@ -84,7 +84,7 @@ fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
     live(topic, found);
     let readable = |url: &&String| flow_sinks::url::shape(url).is_ok();
     for url in options.sink.iter().filter(readable) {
-        reach::store(url, checkpoint.as_ref(), found);
+        reach::store(url, state.as_ref(), found);
     }
     found.add(stores::apart(&options.sink));
 }

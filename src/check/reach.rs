@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use flow_dataflow::JobConfig;
 use flow_sinks::Standing;
-use flow_state::{Checkpoint, StateDir};
+use flow_state::StateDir;
 use flow_topic::{Timestamps, Topic, TopicError};
 
 use super::finding::Findings;
@@ -48,13 +48,23 @@ pub(crate) fn timestamps(topic: &dyn Topic) -> Option<String> {
     })
 }
 
-/// The state directory: free, readable, and of this job; its newest checkpoint.
+/// What a state directory says of itself.
+#[derive(Default)]
+pub(super) struct State {
+    /// The job's id; empty where there is no checkpoint yet.
+    job: String,
+    /// Number of the newest checkpoint.
+    newest: u64,
+}
+
+/// The state directory: free, readable, and of this job. `None` if it cannot be read: what would be compared with it is
+/// not judged then.
 pub(super) fn state(
     path: &Path,
     config: &JobConfig,
     topic: Option<&dyn Topic>,
     found: &mut Findings,
-) -> Option<Checkpoint> {
+) -> Option<State> {
     let shown = path.display();
     let is_new = match std::fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_none(),
@@ -62,24 +72,30 @@ pub(super) fn state(
     };
     if is_new {
         found.good(format!("state {shown}: new"));
-        return None;
+        return Some(State::default());
     }
     let newest = StateDir::open(path).and_then(|state| state.newest());
     let checkpoint = found.take(newest, |newest| match newest {
         Some(at) => format!("state {shown}: checkpoint {} of job {}", at.number, at.job),
         None => format!("state {shown}: without a checkpoint yet"),
-    })??;
+    })?;
+    let Some(checkpoint) = checkpoint else {
+        return Some(State::default());
+    };
     if let Some(topic) = topic
         && let Err(error) = flow_dataflow::fits(config, topic, &checkpoint)
     {
         found.wrong(error);
     }
-    Some(checkpoint)
+    Some(State {
+        newest: checkpoint.number,
+        job: checkpoint.job,
+    })
 }
 
 /// A store: reachable, its schema this program's, its cursors those of this job. Opening changes nothing in one that is
 /// not empty; an empty one is not opened.
-pub(super) fn store(url: &str, state: Option<&Checkpoint>, found: &mut Findings) {
+pub(super) fn store(url: &str, state: Option<&State>, found: &mut Findings) {
     if url.starts_with("stdout:") {
         return;
     }
@@ -115,21 +131,23 @@ pub(super) fn store(url: &str, state: Option<&Checkpoint>, found: &mut Findings)
     lines.for_each(|line| found.good(format!("sink {name}: {line}")));
 }
 
-/// Whether the store could be opened and belongs to this job.
-fn cursors(url: &str, state: Option<&Checkpoint>, found: &mut Findings) -> bool {
+/// Whether the store could be opened and belongs to this job, as far as the job is known.
+fn cursors(url: &str, state: Option<&State>, found: &mut Findings) -> bool {
     let name = shown(url);
-    let job = state.map_or("", |at| at.job.as_str());
-    let newest = state.map_or(0, |at| at.number);
     let read = flow_sinks::open(url).and_then(|store| {
         let mut at = Vec::new();
         if let Some(mut rollups) = store.rollups {
             let cursors = rollups.cursors()?;
-            cursors.belong_to(&name, job, newest)?;
+            if let Some(State { job, newest }) = state {
+                cursors.belong_to(&name, job, *newest)?;
+            }
             at.push(("rows", cursors.by_shard.values().max().copied()));
         }
         if let Some(mut raw) = store.raw {
             let cursors = raw.cursors()?;
-            cursors.belong_to(&name, job, newest)?;
+            if let Some(State { job, newest }) = state {
+                cursors.belong_to(&name, job, *newest)?;
+            }
             at.push(("raw flows", cursors.by_partition.values().max().copied()));
         }
         Ok(at)
@@ -139,8 +157,13 @@ fn cursors(url: &str, state: Option<&Checkpoint>, found: &mut Findings) -> bool 
         None => format!("no {what} yet"),
     };
     let line = |all: &Vec<(&str, Option<u64>)>| {
+        let written = all.iter().any(|(_, number)| number.is_some());
         let all: Vec<String> = all.iter().map(at).collect();
-        format!("sink {name}: {}", all.join(", "))
+        let unknown = match state {
+            None if written => "; whether this job has written them is not known without its state",
+            _ => "",
+        };
+        format!("sink {name}: {}{unknown}", all.join(", "))
     };
     found.take(read, line).is_some()
 }

@@ -256,6 +256,61 @@ fn a_state_that_a_job_holds_is_seen_by_its_lock() {
 }
 
 #[test]
+fn whose_the_stores_are_is_not_judged_while_the_state_is_taken() {
+    let world = world();
+    let enriched = format!("dir://{}", world.path("enriched"));
+    let database = format!("sqlite://{}", world.path("flows.db"));
+    let job = world.job("state", &[&enriched, &database]);
+    let to_end = [&job[..], &["--until-end".to_owned()]].concat();
+    assert_eq!(with(&[], &to_end).code, 0);
+    let state = world.path("state");
+    let held = flow_state::StateDir::open(Path::new(&state)).expect("opened");
+    let taken = with(&["check", "--connect"], &job);
+    assert_eq!(taken.code, 75, "{taken:?}");
+    says(&taken, "error", "taken by another job");
+    for sink in ["enriched: raw flows at", "flows.db: rows at checkpoint 1"] {
+        says(&taken, "ok", sink);
+    }
+    let unjudged = "whether this job has written them is not known without its state";
+    assert_eq!(taken.stdout.matches(unjudged).count(), 2, "{taken:?}");
+    assert!(!taken.stdout.contains("is new"), "{taken:?}");
+    drop(held);
+    let free = with(&["check", "--connect"], &job);
+    assert_eq!(free.code, 0, "{free:?}");
+    assert!(!free.stdout.contains(unjudged), "{free:?}");
+    let other = with(
+        &["check", "--connect"],
+        &world.job("another", &[&enriched, &database]),
+    );
+    assert_eq!(other.code, 78, "{other:?}");
+    assert_eq!(other.stdout.matches("written by job").count(), 2);
+}
+
+#[test]
+fn of_several_errors_what_has_to_be_changed_is_the_exit_code() {
+    let world = world();
+    let (unreadable, full) = ("postgres://u@127.0.0.1:1/d", "sqlite:///dev/full");
+    let missing = "sqlite:///f.db?retention=never";
+    let state = world.path("state");
+    let _held = flow_state::StateDir::open(Path::new(&state)).expect("opened");
+    for (state, sinks, code) in [
+        ("free", &[unreadable][..], 69),
+        ("state", &[unreadable], 75),
+        ("state", &["stdout:", unreadable], 75),
+        ("state", &[unreadable, full], 74),
+        ("state", &[unreadable, full, missing], 78),
+    ] {
+        let checked = with(&["check", "--connect"], &world.job(state, sinks));
+        assert_eq!(checked.code, code, "{checked:?}");
+        let errors = checked.stdout.matches("\nerror ").count();
+        let begins = usize::from(checked.stdout.starts_with("error "));
+        let taken = usize::from(state == "state");
+        let wrong = sinks.iter().filter(|sink| **sink != "stdout:").count();
+        assert_eq!(errors + begins, taken + wrong, "{checked:?}");
+    }
+}
+
+#[test]
 fn simulated_time_into_a_live_topic_is_seen() {
     let folder = tempfile::tempdir().expect("a folder");
     let topic = format!("dir://{}", folder.path().join("live").display());
