@@ -43,8 +43,16 @@ impl Schema for PostgresSchema {
     }
 
     fn print(&self) -> Vec<String> {
+        let schema = self.address.schema.as_deref().map(|name| {
+            let name = quoted(name);
+            [
+                format!("CREATE SCHEMA IF NOT EXISTS {name}"),
+                format!("SET search_path = {name}"),
+            ]
+        });
         let create = self.wanted().into_iter().flat_map(|table| table.create);
-        create.chain([tables::note_version()]).collect()
+        let all = schema.into_iter().flatten().chain(create);
+        all.chain([tables::note_version()]).collect()
     }
 
     fn apply(&mut self, extend: bool) -> Result<Vec<String>, SinkError> {

@@ -2,7 +2,7 @@
 
 use flow_sinks::{Schema, SinkErrorKind, Standing};
 
-use crate::database::Database;
+use crate::database::{Database, Session};
 
 /// `flows` as cloudflare/flow-pipeline's compose/postgres/create.sh makes it.
 pub(crate) const THEIRS: &str = "CREATE TABLE flows (id bigserial PRIMARY KEY, date_inserted timestamp default NULL,
@@ -17,6 +17,29 @@ fn refused(url: &str, kind: SinkErrorKind, words: &str) {
     assert_eq!(error.kind, kind, "{line}");
     assert!(line.contains(words), "{words}: {line}");
     assert!(!line.contains('\n') && !line.contains("s3cret"), "{line}");
+}
+
+#[test]
+fn what_is_printed_makes_it_in_the_schema_of_the_url() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    for (option, schema) in [("s7", "s7"), ("My%20%22own%22;", "My \"own\";")] {
+        let url = format!("{}&schema={option}", database.url());
+        let mut schema_of_url = crate::schema::schema(&url);
+        let printed = schema_of_url.print().join(";");
+        // A session of its own, as psql is.
+        let psql = Session::open(&format!("{}/{}", database.server, database.name));
+        psql.query(&printed);
+        let held = "SELECT string_agg(DISTINCT schemaname, ',') FROM pg_tables WHERE tablename = 'rollup_5m'";
+        assert_eq!(psql.value(held), schema);
+        assert_eq!(schema_of_url.look().unwrap(), Standing::default());
+        drop(flow_sinks::open(&url).unwrap());
+        psql.query(&format!(
+            "DROP SCHEMA \"{}\" CASCADE",
+            schema.replace('"', "\"\"")
+        ));
+    }
 }
 
 fn schema(url: &str) -> Box<dyn Schema> {
