@@ -45,6 +45,8 @@ pub struct Standing {
     pub differences: Vec<String>,
     /// What is no difference, but good to know, one line each.
     pub remarks: Vec<String>,
+    /// Why a job would be refused for what its user may not do, where the store tells that beforehand.
+    pub lacking: Option<SinkError>,
 }
 
 /// One thing in which a database is not as it should be.

@@ -112,11 +112,14 @@ pub(super) fn store(url: &str, state: Option<&State>, found: &mut Findings) {
         made_at_start,
         differences,
         remarks,
+        lacking,
     } = match looked {
         Ok(standing) => standing,
         Err(error) => return found.wrong(error),
     };
-    if made_at_start {
+    if let (true, Some(error)) = (made_at_start, lacking) {
+        found.wrong(error);
+    } else if made_at_start {
         let held = if remarks.is_empty() {
             "empty, its schema is"
         } else {

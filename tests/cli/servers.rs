@@ -249,26 +249,103 @@ fn what_is_not_ours_is_named_by_every_command_and_stays() {
 
 /// Makes a table in the store's schema or database, which is made, too.
 fn foreign(url: &str, table: &str, columns: &str) {
-    let mut command = if let Some((server, schema)) = url.split_once("schema=") {
-        let sql = format!("create schema {schema}; create table {schema}.{table} {columns}");
-        let mut psql = Command::new("psql");
-        psql.args(["-X", "-q", "-c", &sql]);
-        psql.arg(server.trim_end_matches(['?', '&']));
-        psql
-    } else {
-        let database = url.rsplit('/').next().expect("a database");
-        let engine = "engine = MergeTree order by tuple()";
-        let sql = [
-            format!("create database {database}"),
-            format!("create table {database}.{table} {columns} {engine}"),
-        ];
-        let address = format!("http://{}/", place(url));
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail-with-body", &address, "-d", &sql[0]]);
-        curl.args(["--next", "-sS", "--fail-with-body", &address, "-d", &sql[1]]);
-        curl
-    };
+    if let Some((server, schema)) = url.split_once("schema=") {
+        let made = format!("create schema {schema}; create table {schema}.{table} {columns}");
+        return sql(server.trim_end_matches(['?', '&']), &made);
+    }
+    let database = url.rsplit('/').next().expect("a database");
+    let engine = "engine = MergeTree order by tuple()";
+    let made = [
+        format!("create database {database}"),
+        format!("create table {database}.{table} {columns} {engine}"),
+    ];
+    let address = format!("http://{}/", place(url));
+    let mut command = Command::new("curl");
+    command.args(["-sS", "--fail-with-body", &address, "-d", &made[0]]);
+    command.args([
+        "--next",
+        "-sS",
+        "--fail-with-body",
+        &address,
+        "-d",
+        &made[1],
+    ]);
     let out = command.output().expect("it runs");
+    assert!(out.status.success(), "{out:?}");
+}
+
+#[test]
+fn a_right_that_is_lacking_is_the_same_line_of_check_and_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
+    let made = ["topic", "create", &topic, "--partitions", "1"];
+    assert_eq!(run(&made, &[]).code, 0);
+    let Some(url) = store("POSTGRES") else { return };
+    let (server, schema) = url.split_once("schema=").expect("a schema");
+    let server = server.trim_end_matches(['?', '&']);
+    let user = unique("user");
+    sql(
+        server,
+        &format!("create schema {schema}; create role {user} login"),
+    );
+    let (_, rest) = url.split_once('@').expect("a user");
+    let url = format!("postgres://{user}@{rest}");
+    let right = format!(
+        "user {user} lacks rights that these give: GRANT USAGE ON SCHEMA {schema} TO {user}; GRANT CREATE ON SCHEMA {schema} \
+         TO {user}"
+    );
+    let job = ["--topic", &topic, "--state", &state, "--sink", &url];
+    let to_end = || run(&[&["run", "--until-end"][..], &job].concat(), &[]);
+    let (checked, ran) = (check(&topic, &state, &url), to_end());
+    let applied = run(&["schema", "apply", "--sink", &url], &[]);
+    for (ended, text) in [
+        (&checked, &checked.stdout),
+        (&ran, &ran.stderr),
+        (&applied, &applied.stderr),
+    ] {
+        assert_eq!(ended.code, 78, "{ended:?}");
+        assert!(text.lines().any(|line| line.ends_with(&right)), "{ended:?}");
+    }
+    let (_, statements) = right.split_once("give: ").expect("statements");
+    sql(server, statements);
+    let checked = check(&topic, &state, &url);
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.stdout.contains("made at the start"), "{checked:?}");
+    assert_eq!(to_end().code, 0);
+    sql(
+        server,
+        &format!("drop owned by {user} cascade; drop role {user}"),
+    );
+}
+
+#[test]
+fn what_is_printed_for_a_schema_is_what_psql_makes_there() {
+    let Some(url) = store("POSTGRES") else { return };
+    let (server, _) = url.split_once("schema=").expect("a schema");
+    let server = server.trim_end_matches(['?', '&']);
+    let schema = format!("{}%20%22own%22", unique("my"));
+    let url = url.replace(url.rsplit('=').next().expect("a name"), &schema);
+    let printed = run(&["schema", "print", "--sink", &url], &[]);
+    assert_eq!(printed.code, 0, "{printed:?}");
+    sql(server, &printed.stdout);
+    let same = run(&["schema", "diff", "--sink", &url], &[]);
+    assert_eq!((same.code, same.stdout.as_str()), (0, ""), "{same:?}");
+}
+
+/// Runs statements by `psql`.
+fn sql(server: &str, statements: &str) {
+    let mut psql = Command::new("psql");
+    psql.args([
+        "-X",
+        "-q",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-c",
+        statements,
+        server,
+    ]);
+    let out = psql.output().expect("it runs");
     assert!(out.status.success(), "{out:?}");
 }
 

@@ -228,7 +228,7 @@ impl Schema for ClickhouseSchema {
         Ok(Standing {
             made_at_start: found.is_empty(),
             differences,
-            remarks: Vec::new(),
+            ..Standing::default()
         })
     }
 }

@@ -44,17 +44,6 @@ const OTHERS: &str = "
       AND NOT EXISTS (SELECT FROM pg_depend d
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY c.relname LIMIT 1";
-/// Which of these tables this user may not use as a writer does; partitions are an owner's business.
-const FORBIDDEN: &str = "
-    SELECT c.relname::text, c.relkind = 'p' AND NOT pg_has_role(c.relowner, 'USAGE')
-    FROM pg_class c
-    WHERE c.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema())
-      AND c.relname = ANY ($1::text[])
-      AND (NOT has_table_privilege(c.oid, 'SELECT') OR NOT has_table_privilege(c.oid, 'INSERT')
-           OR NOT has_table_privilege(c.oid, 'UPDATE') OR NOT has_table_privilege(c.oid, 'DELETE')
-           OR (c.relkind = 'p' AND NOT pg_has_role(c.relowner, 'USAGE')))
-    ORDER BY c.relname LIMIT 1";
-
 /// A column as the server reports it.
 struct FoundColumn {
     name: String,
@@ -266,26 +255,4 @@ fn compare(table: &WantedTable, found: &FoundTable, theirs: bool) -> Vec<String>
         ));
     }
     lines
-}
-
-/// The first table that this user may not write; `None`: all is well.
-pub(super) fn forbidden(
-    connection: &Connection,
-    wanted: &[WantedTable],
-) -> Result<Option<String>, SinkError> {
-    let names: Vec<&str> = wanted.iter().map(|table| table.name).collect();
-    if let Some(row) = connection.first(FORBIDDEN, &[&names])? {
-        let table: String = connection.get(&row, 0)?;
-        let not_owner: bool = connection.get(&row, 1)?;
-        return Ok(Some(if not_owner {
-            format!(
-                "this user does not own table {table}, and only its owner can give it the next day's partition; make it the owner"
-            )
-        } else {
-            format!(
-                "this user may not SELECT, INSERT, UPDATE and DELETE in table {table}; grant it these, or make it the owner"
-            )
-        }));
-    }
-    Ok(None)
 }

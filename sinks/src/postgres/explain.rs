@@ -29,7 +29,7 @@ fn verdict(state: &str) -> (SinkErrorKind, &'static str) {
         "3D000" => (Refused, "create the database, or name another one"),
         "42501" => (
             Refused,
-            "let this user own the schema's tables, or name another user",
+            "this user lacks a right: `flow-pipeline check --connect run` names the statements that give those a job needs",
         ),
         "25006" => (
             Retry,

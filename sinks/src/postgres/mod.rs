@@ -14,6 +14,7 @@ mod flows;
 mod partitions;
 mod password;
 mod raw;
+mod rights;
 mod rows;
 mod schema;
 mod slots;

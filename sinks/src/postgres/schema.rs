@@ -5,9 +5,10 @@
 //! transaction, and one at a time.
 
 use super::address::Address;
-use super::catalog::{self, Found};
+use super::catalog::Found;
 use super::connection::Connection;
 use super::flows::{self, FLOWS};
+use super::rights::Lacking;
 use super::tables::{self, VERSION, WantedTable};
 use crate::schema::Difference;
 use crate::{Schema, SinkError, Standing};
@@ -63,6 +64,8 @@ impl Schema for PostgresSchema {
     fn look(&mut self) -> Result<Standing, SinkError> {
         let connection = Connection::open(&self.address)?;
         let wanted = self.wanted();
+        let lacking = Lacking::read(&connection, &self.address, &wanted)?;
+        lacking.may_look()?;
         let found = Found::read(&connection, &wanted)?;
         let differences = found.differences(&wanted);
         let remark = found.flows_are_theirs() && raw(&self.address);
@@ -70,6 +73,7 @@ impl Schema for PostgresSchema {
             made_at_start: found.is_empty() && Difference::foreign(&differences).is_none(),
             differences: Difference::lines(&differences),
             remarks: remark.then(flows::taken_over).into_iter().collect(),
+            lacking: lacking.may_write().err(),
         })
     }
 }
@@ -78,10 +82,13 @@ impl Schema for PostgresSchema {
 pub(super) fn admit(connection: &Connection, address: &Address) -> Result<Found, SinkError> {
     let wanted = tables::wanted(raw(address));
     let name = &address.name;
+    let lacking = Lacking::read(connection, address, &wanted)?;
+    lacking.may_look()?;
     let mut found = Found::read(connection, &wanted)?;
     newer(&found, name)?;
     let mut differences = found.differences(&wanted);
     not_ours(&differences, name)?;
+    lacking.may_write()?;
     if !differences.is_empty() && found.is_empty() {
         apply(connection, address, false)?;
         found = Found::read(connection, &wanted)?;
@@ -97,9 +104,6 @@ pub(super) fn admit(connection: &Connection, address: &Address) -> Result<Found,
             first.line(),
             more(&differences)
         )));
-    }
-    if let Some(what) = catalog::forbidden(connection, &wanted)? {
-        return Err(SinkError::refused(format!("sink {name}: {what}")));
     }
     Ok(found)
 }
@@ -155,13 +159,17 @@ fn migrate(
     let wanted = tables::wanted(raw(address));
     let name = &address.name;
     let mut done = Vec::new();
+    let lacking = Lacking::read(connection, address, &wanted)?;
+    lacking.may_look()?;
     let mut found = Found::read(connection, &wanted)?;
     newer(&found, name)?;
-    if found.schema.is_none() {
-        done.push(create_schema(connection, address)?);
+    not_ours(&found.differences(&wanted), name)?;
+    lacking.may_make()?;
+    if let (None, Some(schema)) = (&found.schema, &address.schema) {
+        connection.execute(&format!("CREATE SCHEMA {}", quoted(schema)))?;
+        done.push(format!("schema {schema}: made"));
         found = Found::read(connection, &wanted)?;
     }
-    not_ours(&found.differences(&wanted), name)?;
     for table in &wanted {
         if !found.tables.contains_key(table.name) {
             connection.execute(&table.create.join(";\n"))?;
@@ -184,17 +192,6 @@ fn migrate(
             first.line()
         ))),
     }
-}
-
-fn create_schema(connection: &Connection, address: &Address) -> Result<String, SinkError> {
-    let Some(schema) = &address.schema else {
-        return Err(SinkError::refused(format!(
-            "sink {}: no schema of the search path exists; name one by schema=NAME",
-            address.name
-        )));
-    };
-    connection.execute(&format!("CREATE SCHEMA {}", quoted(schema)))?;
-    Ok(format!("schema {schema}: made"))
 }
 
 /// A name as it stands in a statement.

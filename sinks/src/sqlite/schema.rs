@@ -163,7 +163,7 @@ impl Schema for SqliteSchema {
                     "file {}: not there yet, and made with all tables by `schema apply` or the first start",
                     self.path.display()
                 )],
-                remarks: Vec::new(),
+                ..Standing::default()
             });
         }
         let found = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
@@ -176,7 +176,7 @@ impl Schema for SqliteSchema {
         Ok(Standing {
             made_at_start: found.is_empty() && found.newer().is_none(),
             differences,
-            remarks: Vec::new(),
+            ..Standing::default()
         })
     }
 }

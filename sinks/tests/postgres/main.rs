@@ -15,6 +15,7 @@ mod follow;
 mod given;
 mod proxy;
 mod raw;
+mod rights;
 mod rollups;
 mod schema;
 mod tls;

@@ -229,35 +229,6 @@ fn what_is_not_ours_under_a_name_of_ours_is_told_first_and_stays() {
 }
 
 #[test]
-fn a_user_without_rights_is_told_which() {
-    let Some(database) = Database::new() else {
-        return;
-    };
-    let user = format!("u{}", database.name);
-    let sql = |sql: &str| database.session.query(&sql.replace("USER", &user));
-    sql("CREATE ROLE USER LOGIN");
-    let server = database.server.replace("postgres@", &format!("{user}@"));
-    let url = format!("{server}/{}?sslmode=disable", database.name);
-    refused(
-        &url,
-        SinkErrorKind::Refused,
-        "permission denied for schema public",
-    );
-    drop(database.open(""));
-    refused(
-        &url,
-        SinkErrorKind::Refused,
-        "permission denied for table flow_pipeline_schema",
-    );
-    sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO USER");
-    refused(&url, SinkErrorKind::Refused, "in table");
-    sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO USER");
-    refused(&url, SinkErrorKind::Refused, "does not own table flows");
-    drop(flow_sinks::open(&format!("{url}&raw=off")).unwrap());
-    sql("DROP OWNED BY USER; DROP ROLE USER");
-}
-
-#[test]
 fn a_table_of_theirs_is_taken_over_and_extended() {
     let Some(database) = Database::new() else {
         return;
