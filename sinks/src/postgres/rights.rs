@@ -45,6 +45,15 @@ const SEQUENCES: &str = "
       AND (c.relkind <> 'p' OR pg_has_role(c.relowner, 'USAGE'))
       AND CASE s.relkind WHEN 'S' THEN NOT has_sequence_privilege(s.oid, 'USAGE, UPDATE') ELSE false END
     ORDER BY 1";
+/// The partitions that retention could not drop: neither they nor the schema are this user's. A table does not take them
+/// along when it changes its owner.
+const PARTITIONS: &str = "
+    SELECT quote_ident(c.relname::text)
+    FROM pg_class p JOIN pg_namespace n ON n.oid = p.relnamespace
+    JOIN pg_inherits i ON i.inhparent = p.oid JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE n.nspname = $1::text AND p.relname = ANY ($2::text[]) AND c.relnamespace = n.oid
+      AND NOT pg_has_role(c.relowner, 'USAGE') AND NOT pg_has_role(n.nspowner, 'USAGE')
+    ORDER BY c.relname";
 
 /// What a writer does in a table.
 const WRITE: &str = "SELECT, INSERT, UPDATE, DELETE";
@@ -82,6 +91,14 @@ impl Lacking {
         };
         lacking.place(&place, tables.len() < names.len(), schema::raw(address));
         lacking.tables(connection, &place, &tables)?;
+        if address.options.raw_retention_secs.is_some() {
+            for row in connection.query(PARTITIONS, &[&place.schema, &names])? {
+                let name: String = connection.get(&row, 0)?;
+                lacking
+                    .write
+                    .push(place.owner(&format!("{}.{name}", place.quoted)));
+            }
+        }
         for row in connection.query(SEQUENCES, &[&place.schema, &names])? {
             let name: String = connection.get(&row, 0)?;
             let sequence = format!("SEQUENCE {}.{name}", place.quoted);
@@ -105,7 +122,7 @@ impl Lacking {
             if makes {
                 self.make.push(statement);
             } else if raw {
-                // They get a new partition every day.
+                // Raw flows get a new partition every day.
                 self.write.push(statement);
             }
         }
@@ -133,8 +150,7 @@ impl Lacking {
             if name == MIGRATIONS && !readable {
                 self.look.push(place.grant(WRITE, &table));
             } else if !owned {
-                let statement = format!("ALTER TABLE {table} OWNER TO {}", place.user);
-                self.write.push(statement);
+                self.write.push(place.owner(&table));
             } else if !writable {
                 unwritable.push(table);
             }
@@ -196,6 +212,10 @@ struct Place {
 impl Place {
     fn grant(&self, right: &str, on: &str) -> String {
         format!("GRANT {right} ON {on} TO {}", self.user)
+    }
+
+    fn owner(&self, table: &str) -> String {
+        format!("ALTER TABLE {table} OWNER TO {}", self.user)
     }
 
     fn read(connection: &Connection, address: &Address) -> Result<Place, SinkError> {

@@ -209,6 +209,36 @@ impl World {
 }
 
 #[test]
+fn what_retention_drops_must_be_the_users() {
+    let Some(world) = World::new() else { return };
+    world.made("");
+    world.sql(OWN_ALL);
+    world.sql(
+        "GRANT CREATE ON SCHEMA public TO USER;
+         CREATE TABLE flows_20200101 PARTITION OF flows FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')",
+    );
+    let lacking = |options: &str| {
+        let mut schema = flow_sinks::schema(&world.url(options)).unwrap();
+        schema
+            .look()
+            .unwrap()
+            .lacking
+            .map(|error| error.to_string())
+    };
+    assert_eq!(lacking(""), None);
+    let line = lacking("&raw_retention=7d").unwrap();
+    let (_, told) = line.split_once(" gives: ").unwrap();
+    assert_eq!(
+        told,
+        world.named("ALTER TABLE public.flows_20200101 OWNER TO USER")
+    );
+    world.sql(told);
+    assert_eq!(lacking("&raw_retention=7d"), None);
+    let url = world.url("");
+    Session::open(url.split('?').next().unwrap()).query("DROP TABLE flows_20200101");
+}
+
+#[test]
 fn who_has_the_rights_by_a_role_lacks_none_and_who_only_reads_may_compare() {
     let Some(world) = World::new() else { return };
     world.made("");
