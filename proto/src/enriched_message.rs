@@ -6,7 +6,9 @@
 
 use crate::enriched::EnrichedFlow;
 use crate::row::country_code;
-use crate::wire::{put_bytes_field, put_varint, put_varint_field};
+use crate::wire::{
+    Cursor, DecodeError, WireType, low, put_bytes_field, put_varint, put_varint_field,
+};
 use crate::{Dialect, Flow};
 
 /// Number of `src_country`: two letters.
@@ -19,6 +21,71 @@ const TABLE_VERSION: u32 = 1013;
 const REFUSED: u32 = 1014;
 /// Number of `slot`: its start, seconds since 1970.
 const SLOT: u32 = 1015;
+
+/// What an enriched message says beside the flow. Empty or 0: it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Enrichment<'a> {
+    /// Two letters.
+    pub src_country: &'a str,
+    /// Two letters.
+    pub dst_country: &'a str,
+    /// Of the tables that said so.
+    pub table_version: u32,
+    /// Why the flow is in no row.
+    pub refused: &'a str,
+    /// Start of its slot: seconds since 1970, UTC.
+    pub slot: u64,
+}
+
+impl<'a> Enrichment<'a> {
+    /// Reads it out of a message; a field of another type than ours is somebody else's and is passed over.
+    ///
+    /// # Errors
+    /// The first thing in it that protobuf does not allow.
+    pub fn decode(message: &'a [u8]) -> Result<Enrichment<'a>, DecodeError> {
+        let mut found = Enrichment::default();
+        let mut cursor = Cursor::new(message);
+        while let Some((number, kind)) = cursor.tag()? {
+            let text = match number {
+                SRC_COUNTRY => &mut found.src_country,
+                DST_COUNTRY => &mut found.dst_country,
+                REFUSED => &mut found.refused,
+                TABLE_VERSION if kind == WireType::Varint => {
+                    found.table_version = low(cursor.varint()?);
+                    continue;
+                }
+                SLOT if kind == WireType::Varint => {
+                    found.slot = cursor.varint()?;
+                    continue;
+                }
+                _ => {
+                    cursor.skip(number, kind)?;
+                    continue;
+                }
+            };
+            if kind == WireType::Bytes {
+                *text = std::str::from_utf8(cursor.bytes()?).unwrap_or_default();
+            } else {
+                cursor.skip(number, kind)?;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Appends its fields to a message.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let text = |number, text: &str, out: &mut Vec<u8>| {
+            if !text.is_empty() {
+                put_bytes_field(number, text.as_bytes(), out);
+            }
+        };
+        text(SRC_COUNTRY, self.src_country, out);
+        text(DST_COUNTRY, self.dst_country, out);
+        put_varint_field(TABLE_VERSION, u64::from(self.table_version), out);
+        text(REFUSED, self.refused, out);
+        put_varint_field(SLOT, self.slot, out);
+    }
+}
 
 impl EnrichedFlow {
     /// Appends the flow as one message.
@@ -33,16 +100,14 @@ impl EnrichedFlow {
             ..self.flow
         };
         flow.encode(dialect, out);
-        let text = |number, text: &str, out: &mut Vec<u8>| {
-            if !text.is_empty() {
-                put_bytes_field(number, text.as_bytes(), out);
-            }
-        };
-        text(SRC_COUNTRY, &country_code(self.src_country), out);
-        text(DST_COUNTRY, &country_code(self.dst_country), out);
-        put_varint_field(TABLE_VERSION, u64::from(self.table_version), out);
-        text(REFUSED, self.verdict.refused(), out);
-        put_varint_field(SLOT, self.slot_secs, out);
+        Enrichment {
+            src_country: &country_code(self.src_country),
+            dst_country: &country_code(self.dst_country),
+            table_version: self.table_version,
+            refused: self.verdict.refused(),
+            slot: self.slot_secs,
+        }
+        .encode(out);
     }
 
     /// Appends the flow as one message with its length in front. `scratch` is overwritten.
@@ -109,5 +174,20 @@ mod tests {
             &[0xb8, 0x3f, 0xac, 0x02],
         ];
         assert!(message.ends_with(&ours.concat()), "{message:02x?}");
+        let read = Enrichment::decode(&message).unwrap();
+        let wanted = Enrichment {
+            src_country: "DE",
+            table_version: 3,
+            refused: "too_late",
+            slot: 300,
+            ..Enrichment::default()
+        };
+        assert_eq!(read, wanted);
+        // Somebody else's field 1014: a number. And one that is cut short.
+        assert_eq!(
+            Enrichment::decode(&[0xb0, 0x3f, 8]),
+            Ok(Enrichment::default())
+        );
+        assert!(Enrichment::decode(&[0xb2, 0x3f, 8]).is_err());
     }
 }

@@ -21,6 +21,7 @@ mod wire;
 pub use crate::core::FlowCore;
 pub use dialect::Dialect;
 pub use enriched::{Coordinate, EnrichedFlow, Verdict};
+pub use enriched_message::Enrichment;
 pub use flow::Flow;
 pub use framing::{Framing, FramingError, Messages, PACK_HEADER, PackBuilder, messages};
 pub use row::{Rollup, RowRecord, Sums, country_code, country_number};

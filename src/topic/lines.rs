@@ -4,7 +4,7 @@
 
 use std::io::{self, BufWriter, Write};
 
-use flow_proto::{Dialect, Flow, Messages};
+use flow_proto::{Dialect, Enrichment, Flow, Messages};
 use flow_topic::RecordRef;
 use serde_json::{Map, Value, json};
 
@@ -34,15 +34,18 @@ impl<W: Write> Lines<W> {
         self.out.flush()
     }
 
-    /// One flow.
+    /// One flow, and what the job has found of it if the message says so.
     pub(super) fn flow(
         &mut self,
         (partition, offset, index): (u32, u64, usize),
         flow: &Flow,
+        more: &Enrichment<'_>,
     ) -> io::Result<()> {
         if self.format == TailFormat::Protobuf {
             self.bytes.clear();
-            flow.encode_delimited(Dialect::default(), &mut self.bytes);
+            flow.encode(Dialect::default(), &mut self.bytes);
+            more.encode(&mut self.bytes);
+            self.out.write_all(&length(self.bytes.len()))?;
             return self.out.write_all(&self.bytes);
         }
         self.text.clear();
@@ -50,7 +53,8 @@ impl<W: Write> Lines<W> {
         let place = format!("\"partition\":{partition},\"offset\":{offset},\"index\":{index}");
         // The flow's object always has its type, so that a comma is right.
         let fields = self.text.strip_prefix('{').unwrap_or_default();
-        writeln!(self.out, "{{{place},{fields}")
+        let fields = fields.strip_suffix('}').unwrap_or(fields);
+        writeln!(self.out, "{{{place},{fields}{}}}", enrichment(more))
     }
 
     /// One record, with its messages if it can be split; returns how many could not be read.
@@ -79,6 +83,34 @@ impl<W: Write> Lines<W> {
         writeln!(self.out, "{line}")?;
         Ok(unreadable)
     }
+}
+
+/// The enriched fields that there are, each behind a comma, with the schema's names.
+fn enrichment(more: &Enrichment<'_>) -> String {
+    let fields = [
+        ("src_country", Value::from(more.src_country)),
+        ("dst_country", Value::from(more.dst_country)),
+        ("table_version", Value::from(more.table_version)),
+        ("refused", Value::from(more.refused)),
+        ("slot", Value::from(more.slot)),
+    ];
+    let there = fields
+        .into_iter()
+        .filter(|(_, value)| !["\"\"", "0"].contains(&value.to_string().as_str()));
+    there
+        .map(|(name, value)| format!(",\"{name}\":{value}"))
+        .collect()
+}
+
+/// A length as a varint.
+fn length(bytes: usize) -> Vec<u8> {
+    let (mut rest, mut varint) = (bytes, Vec::with_capacity(4));
+    while rest >= 0x80 {
+        varint.push(rest.to_le_bytes()[0] | 0x80);
+        rest >>= 7;
+    }
+    varint.push(rest.to_le_bytes()[0]);
+    varint
 }
 
 fn text(bytes: &[u8]) -> String {

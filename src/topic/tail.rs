@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use flow_proto::{Flow, PACK_HEADER, messages};
+use flow_proto::{Enrichment, Flow, PACK_HEADER, messages};
 use flow_topic::RecordRef;
 
 use super::lines::Lines;
@@ -116,9 +116,12 @@ impl<W: Write> Tail<'_, W> {
             if self.left == 0 {
                 break;
             }
-            match Flow::decode(message) {
-                Ok(flow) => {
-                    self.lines.flow((partition, record.offset, index), &flow)?;
+            let read =
+                Flow::decode(message).and_then(|flow| Ok((flow, Enrichment::decode(message)?)));
+            match read {
+                Ok((flow, more)) => {
+                    self.lines
+                        .flow((partition, record.offset, index), &flow, &more)?;
                     self.left -= 1;
                 }
                 Err(error) => self.tell((partition, record.offset, Some(index)), &error),
