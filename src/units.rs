@@ -10,13 +10,17 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A span of time of at least 1 ms: `500ms`, `30s`, `5m`, `2h 30m`, `1d` is refused (days vary).
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    span(text, "a duration", "500ms, 30s, 5m or 2h")
+}
+
+/// `what` and `examples` are for the message.
+fn span(text: &str, what: &str, examples: &str) -> Result<Duration, String> {
     let parsed: SignedDuration = text
         .parse()
-        .map_err(|_| "a duration has a unit: 500ms, 30s, 5m or 2h".to_owned())?;
-    let positive =
-        Duration::try_from(parsed).map_err(|_| "a duration is not negative".to_owned())?;
+        .map_err(|_| format!("{what} has a unit: {examples}"))?;
+    let positive = Duration::try_from(parsed).map_err(|_| format!("{what} is not negative"))?;
     if positive < Duration::from_millis(1) {
-        return Err("a duration is at least 1ms".to_owned());
+        return Err(format!("{what} is at least 1ms"));
     }
     Ok(positive)
 }
@@ -24,8 +28,9 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// An age of at least 1 ms, in whole days too: `7d` is seven times 24 hours.
 pub(crate) fn age(text: &str) -> Result<Duration, String> {
     match text.strip_suffix('d').map(str::parse::<u32>) {
-        Some(Ok(days @ 1..)) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
-        _ => duration(text).map_err(|_| "an age has a unit: 7d, 12h or 30m".to_owned()),
+        Some(Ok(0)) => Err("an age in days is at least 1d".to_owned()),
+        Some(Ok(days)) => Ok(Duration::from_secs(u64::from(days) * 86_400)),
+        _ => span(text, "an age", "7d, 12h or 30m"),
     }
 }
 
@@ -126,8 +131,16 @@ mod tests {
     fn ages_may_be_days() {
         assert_eq!(age("7d"), Ok(Duration::from_secs(604_800)));
         assert_eq!(age("12h"), Ok(Duration::from_secs(43_200)));
-        for wrong in ["7", "0d", "d", "1.5d"] {
-            assert!(age(wrong).is_err(), "{wrong}");
+        for (wrong, says) in [
+            ("7", "an age has a unit: 7d"),
+            ("d", "an age has a unit: 7d"),
+            ("1.5d", "an age has a unit: 7d"),
+            ("0d", "an age in days is at least 1d"),
+            ("0s", "an age is at least 1ms"),
+            ("-1h", "an age is not negative"),
+        ] {
+            let error = age(wrong).expect_err(wrong);
+            assert!(error.contains(says), "{wrong}: {error}");
         }
     }
 
