@@ -89,7 +89,7 @@ pub(crate) struct Collect {
     /// How flows become records of the topic.
     #[command(flatten)]
     pub(crate) shape: Shape,
-    /// File in which templates and sampling rates outlive a restart.
+    /// File in which templates and sampling rates outlive a restart; new templates are there within about a second.
     #[arg(long, value_name = "FILE")]
     pub(crate) state: Option<PathBuf>,
     /// Serve metrics, health and a page at HOST:PORT; :PORT means loopback.
