@@ -44,8 +44,10 @@ fn next_step(error: &TopicError) -> Option<String> {
             "retention was shorter than the pause: begin anew with an empty state directory and a new database"
         }
         TopicError::Unreachable { .. } => {
-            "do the brokers run, at these addresses, and does their listener speak this security.protocol? With TLS, \
-             ssl.ca.location must hold their authority, and their certificate the host as it is written in the URL"
+            "do the brokers run, at these addresses, and does their listener speak this security.protocol?"
+        }
+        TopicError::Untrusted { .. } => {
+            "ssl.ca.location must hold the brokers' authority, and their certificate the host as it is written in the URL"
         }
         TopicError::TooLarge { .. } => "raise the topic's limit, or lower --pack-size",
         TopicError::Io { .. } => "check that the path is writable and the disk has room",

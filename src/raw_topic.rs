@@ -17,8 +17,7 @@ pub(crate) struct JobTopic {
 
 impl JobTopic {
     pub(crate) fn new(reader: RawReader) -> JobTopic {
-        let url = reader.url();
-        let name = url.split('?').next().unwrap_or_default().to_owned();
+        let name = flow_topic::shown(&reader.url());
         JobTopic { reader, name }
     }
 }

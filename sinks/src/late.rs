@@ -58,7 +58,12 @@ impl Door {
                 opened.insert(url::open_beside(&self.url, &source)?)
             }
         };
-        let missing = || SinkError::fatal(format!("sink {}: opened twice", self.url));
+        let missing = || {
+            SinkError::fatal(format!(
+                "sink {}: opened twice",
+                flow_topic::shown(&self.url)
+            ))
+        };
         half(store).take().ok_or_else(missing)
     }
 }

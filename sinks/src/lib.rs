@@ -19,6 +19,7 @@ mod identity;
 pub mod kafka;
 mod lag;
 mod late;
+mod login;
 mod metrics;
 pub mod options;
 mod patience;

@@ -3,6 +3,8 @@
 //! Law: an option is written once, here; an unknown one is refused by naming those there are. What a store's own client
 //! understands (TLS, time limits) is left in the query for the store to take.
 
+use flow_topic::shown::option_name;
+
 use crate::SinkError;
 
 /// Shortest retention: a slot must not be deleted while late flows may still correct it.
@@ -55,16 +57,26 @@ pub fn take(query: &str, shown: &str) -> Result<(StoreOptions, Vec<(String, Stri
 pub fn nothing_left(rest: &[(String, String)], shown: &str, own: &[&str]) -> Result<(), SinkError> {
     match rest.first() {
         None => Ok(()),
-        Some((name, _)) => Err(SinkError::refused(format!(
-            "sink {shown}: unknown option `{name}`; there are: {}",
-            ["retention", "raw_retention", "raw"]
-                .iter()
-                .chain(own)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(", ")
-        ))),
+        Some(_) => {
+            let common = ["retention", "raw_retention", "raw"];
+            let known: Vec<&str> = common.iter().chain(own).copied().collect();
+            Err(unknown(rest, shown, &known))
+        }
     }
+}
+
+/// What is said of the first option left over, where `known` are all that there are. Its name is told if it is one: a
+/// password may have been cut at its `?` or `&`.
+pub(crate) fn unknown(rest: &[(String, String)], shown: &str, known: &[&str]) -> SinkError {
+    let name = rest
+        .first()
+        .filter(|(_, value)| !value.is_empty())
+        .and_then(|(name, _)| option_name(name))
+        .map_or(String::new(), |name| format!(" `{name}`"));
+    SinkError::refused(format!(
+        "sink {shown}: unknown option{name}; there are: {}",
+        known.join(", ")
+    ))
 }
 
 fn retention(shown: &str, name: &str, value: &str) -> Result<Option<u64>, SinkError> {

@@ -2,7 +2,7 @@
 //!
 //! Law: an unknown scheme is refused by naming those there are; nothing is guessed.
 
-use flow_topic::Timestamps;
+use flow_topic::{Timestamps, shown};
 
 use crate::{RawSink, Schema, Sink, SinkError, clickhouse, kafka, late, postgres, sqlite, stdout};
 
@@ -111,10 +111,10 @@ pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
         Scheme::Sqlite => sqlite::schema(url),
         Scheme::Postgres => postgres::schema(url),
         Scheme::Clickhouse => clickhouse::schema(url),
-        Scheme::Topic | Scheme::Stdout => {
-            let name = url.split('?').next().unwrap_or(url);
-            Err(SinkError::refused(format!("sink {name}: has no schema")))
-        }
+        Scheme::Topic | Scheme::Stdout => Err(SinkError::refused(format!(
+            "sink {}: has no schema",
+            shown(url)
+        ))),
     }
 }
 
@@ -134,7 +134,8 @@ fn scheme(url: &str) -> Result<Scheme, SinkError> {
         Some(("kafka" | "dir", _)) => Ok(Scheme::Topic),
         Some(("stdout", "" | "//")) => Ok(Scheme::Stdout),
         _ => Err(SinkError::refused(format!(
-            "sink {url}: unknown scheme; there are: {SCHEMES}"
+            "sink {}: unknown scheme; there are: {SCHEMES}",
+            shown(url)
         ))),
     }
 }
@@ -166,6 +167,14 @@ mod tests {
                 "retention=30d",
             ),
             ("sqlite:///f.db?mode=ro", "`mode`"),
+            (
+                "dir:///x?frming=bare",
+                "`frming`; there are: framing, dialect",
+            ),
+            (
+                "dir:///x?framing=bare&foo",
+                "unknown option; there are: framing, dialect",
+            ),
         ] {
             let Err(error) = open(url) else {
                 panic!("{url} was taken")
@@ -173,7 +182,7 @@ mod tests {
             assert_eq!(error.kind, SinkErrorKind::Refused);
             let line = error.to_string();
             assert!(
-                line.contains(words) && line.contains(url) && !line.contains('\n'),
+                line.contains(words) && line.contains(&shown(url)) && !line.contains('\n'),
                 "{line}"
             );
         }

@@ -66,7 +66,7 @@ pub(super) fn mock(options: &cli::Mock) -> Findings {
     let mut found = Findings::default();
     match (&options.topic, &options.udp) {
         (Some(url), None) => topic(url, &mut found),
-        (None, Some(url)) => found.good(format!("target {url}")),
+        (None, Some(url)) => found.good(format!("target {}", shown(url))),
         _ => found.wrong(crate::mock::one_target()),
     }
     found

@@ -7,26 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+pub(super) use flow_topic::shown;
+
 use super::finding::Findings;
 use crate::failure::{Exit, Failure};
 
 /// Stores that keep raw flows unless told otherwise.
 const RAW_BY_DEFAULT: [&str; 3] = ["clickhouse", "postgres", "postgresql"];
-
-/// The URL without query and password.
-pub(super) fn shown(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or(url);
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    match rest.rsplit_once('@') {
-        Some((user, host)) => {
-            let user = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{user}@{host}")
-        }
-        None => url.to_owned(),
-    }
-}
 
 /// What tells stores apart, as far as their URLs tell it: the file, or the server with the database and the schema in it.
 pub(super) fn store(url: &str) -> String {
@@ -230,14 +217,5 @@ mod tests {
         ] {
             assert_eq!(keeps_raw(url), noticed, "{url}");
         }
-    }
-
-    #[test]
-    fn no_password_is_shown() {
-        assert_eq!(
-            shown("postgres://u:secret@h/db?password=x"),
-            "postgres://u@h/db"
-        );
-        assert_eq!(shown("dir:///a@b"), "dir:///a@b");
     }
 }

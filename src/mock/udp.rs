@@ -129,7 +129,7 @@ impl Exporter {
 /// `sflow://HOST:PORT` and the like.
 fn target(url: &str) -> Result<(FlowType, SocketAddr), Failure> {
     let wrong = |what: String| {
-        Failure::new(Exit::Config, format!("{url}: {what}"))
+        Failure::new(Exit::Config, format!("{}: {what}", flow_topic::shown(url)))
             .hint("give sflow://HOST:PORT, netflow-v5://…, netflow-v9://… or ipfix://…")
     };
     let (scheme, address) = url

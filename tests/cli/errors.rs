@@ -257,3 +257,32 @@ fn a_file_without_a_datagram_and_a_taken_port_before_anything_starts() {
     });
     assert!(!Path::new(&state).exists(), "the job has started");
 }
+
+#[test]
+fn no_secret_of_a_url_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (state, file) = (
+        text(&folder.path().join("state")),
+        text(&folder.path().join("c")),
+    );
+    for (topic, sink) in [
+        ("dir:///x", "postgres://u:wrong/S3CRET@h/d?raw=off"),
+        ("dir:///x", "postgres://u:wrong?S3CRET@h/d"),
+        ("dir:///x", "clickhouse://u:wrong/S3CRET@h/d"),
+        ("dir:///x", "mysql://u:S3CRET@h/d"),
+        ("postgre://u:S3CRET@h/d", "stdout:"),
+        ("kafka://h/t?ssl.key.pasword=S3CRET", "stdout:"),
+        ("kafka://h/t?sasl.password=S3C&RET-part=x", "stdout:"),
+    ] {
+        let settings = format!("run:\n  topic: {topic}\n  state: {state}\n  sink: ['{sink}']\n");
+        std::fs::write(&file, settings).expect("written");
+        let job = ["run", "--topic", topic, "--state", &state, "--sink", sink];
+        let checked = ["check", "--config", &file];
+        for arguments in [&job[..], &[&["check"][..], &job].concat(), &checked] {
+            let ended = run(arguments, &[]);
+            assert_eq!(ended.code, 78, "{arguments:?}: {ended:?}");
+            let said = ended.stdout + &ended.stderr;
+            assert!(!said.contains("S3C") && !said.contains("RET"), "{said}");
+        }
+    }
+}

@@ -183,3 +183,72 @@ fn what_cannot_be_read_is_told_with_its_place_and_harms_nothing() {
     );
     assert_eq!(told[2]["count"], 2);
 }
+
+#[test]
+fn what_the_job_has_found_is_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = url(&folder);
+    let made = Options {
+        partitions: 1,
+        ..Options::default()
+    };
+    let opened = flow_topic::url::open(&url, Some(made)).expect("made");
+    let mut writer = opened.writer().expect("a writer");
+    // By hand: type 1; then 1011 "DE", 1013 3, 1014 "too_late", 1015 300; and a flow of somebody else.
+    let found = [
+        &[
+            8, 1, 0x9a, 0x3f, 2, b'D', b'E', 0xa8, 0x3f, 3, 0xb2, 0x3f, 8,
+        ][..],
+        b"too_late",
+        &[0xb8, 0x3f, 0xac, 0x02],
+    ]
+    .concat();
+    for payload in [&found[..], &[8, 1]] {
+        let new = NewRecord {
+            timestamp_millis: 0,
+            headers: &[],
+            payload,
+        };
+        writer.append(0, new).expect("appended");
+    }
+    writer.flush().expect("flushed");
+    let all = ["tail", &url, "--from", "earliest", "--until-end"];
+    let flows = lines(&topic(&all));
+    let of = |key: &str| (flows[0][key].clone(), flows[1][key].clone());
+    assert_eq!(of("src_country"), ("DE".into(), Value::Null));
+    assert_eq!(of("dst_country"), (Value::Null, Value::Null));
+    assert_eq!(of("table_version"), (3.into(), Value::Null));
+    assert_eq!(of("refused"), ("too_late".into(), Value::Null));
+    assert_eq!(of("slot"), (300.into(), Value::Null));
+    let same = topic(&[&all[..], &["--format", "protobuf"]].concat());
+    assert!(same.stdout.contains("too_late"), "{same:?}");
+}
+
+#[test]
+fn what_cannot_be_is_told_before_anything_is_made_or_asked() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = url(&folder);
+    let kafka = ["kafka://127.0.0.1:1/t", "--partitions", "10000000"];
+    for (arguments, code, says) in [
+        (&kafka[..], 78, "give 1 to 100000"),
+        (&[&url, "--retention-time", "0s"], 2, "at least 1ms"),
+        (&[&format!("{url}?frming=bare")], 78, "has no options"),
+    ] {
+        let ended = topic(&[&["create"][..], arguments].concat());
+        assert_eq!(ended.code, code, "{ended:?}");
+        assert!(ended.stderr.contains(says), "{ended:?}");
+    }
+    let sink = format!("{url}?framing=bare&foo=1");
+    let job = ["run", "--topic", &url, "--state", "unused", "--sink", &sink];
+    for before in [&[][..], &["check"]] {
+        let ended = run(&[before, &job].concat(), &[]);
+        assert_eq!(ended.code, 78, "{ended:?}");
+        let said = ended.stdout + &ended.stderr;
+        assert!(
+            said.contains("`foo`; there are: framing, dialect"),
+            "{said}"
+        );
+    }
+    let made = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(made, 0);
+}

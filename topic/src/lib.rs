@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod embedded;
 pub mod kafka;
 pub mod metrics;
+pub mod shown;
 pub mod url;
 
 mod description;
@@ -25,6 +26,7 @@ pub use description::{Description, PartitionDescription};
 pub use embedded::{Context, EmbeddedTopic, Options, Retention};
 pub use kafka::KafkaTopic;
 pub use metrics::Metrics;
+pub use shown::shown;
 pub use url::create;
 
 /// Who sets a record's timestamp.
@@ -257,6 +259,16 @@ pub enum TopicError {
         /// What was tried, as a verb.
         what: String,
         /// Why not.
+        cause: String,
+    },
+    /// What answers cannot show that it is the broker that was meant.
+    #[error("{url}: we do not {what}: {cause}")]
+    Untrusted {
+        /// The topic's URL.
+        url: String,
+        /// What was tried, as a verb.
+        what: String,
+        /// What is wrong with its certificate.
         cause: String,
     },
     /// The brokers refuse it to us.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::embedded::{Context, EmbeddedTopic, Options};
 use crate::kafka::url::{Address, SCHEME as KAFKA};
-use crate::{KafkaTopic, Topic, TopicError};
+use crate::{KafkaTopic, Topic, TopicError, shown};
 
 /// The forms of a topic's URL.
 const KNOWN: &str = "dir:///absolute/path, dir://relative/path or kafka://host:9092,host2:9092/topic?property=value";
@@ -70,16 +70,23 @@ pub fn check(url: &str) -> Result<(), TopicError> {
     directory(url).map(drop)
 }
 
-/// The directory of a `dir://` URL. What follows is a path as it is: nothing in it is decoded.
+/// The directory of a `dir://` URL. What follows is a path as it is: nothing in it is decoded, and no option follows it.
 pub fn directory(url: &str) -> Result<&Path, TopicError> {
-    match url.strip_prefix("dir://") {
-        Some(path) if !path.is_empty() => Ok(Path::new(path)),
-        _ => Err(TopicError::UnknownScheme {
-            // A mistyped scheme may be followed by secrets.
-            url: url.split('?').next().unwrap_or_default().to_owned(),
+    let rest = url.strip_prefix("dir://").unwrap_or_default();
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    if path.is_empty() {
+        return Err(TopicError::UnknownScheme {
+            url: shown(url),
             known: KNOWN,
-        }),
+        });
     }
+    if !query.is_empty() {
+        return Err(TopicError::BadOptions {
+            url: shown(url),
+            what: "a topic in a directory has no options, and its path no ?".to_owned(),
+        });
+    }
+    Ok(Path::new(path))
 }
 
 #[cfg(test)]
@@ -122,7 +129,13 @@ mod tests {
         for url in ["dir:///no/where", "kafka://h:1,h:2/t?linger.ms=5"] {
             check(url).unwrap();
         }
-        for url in ["nats://x/y", "kafka://h", "kafka://u:p@h/t"] {
+        for url in [
+            "nats://x/y",
+            "kafka://h",
+            "kafka://u:p@h/t",
+            "dir:///x?frming=bare",
+            "dir://?x",
+        ] {
             assert!(check(url).is_err(), "{url}");
         }
     }

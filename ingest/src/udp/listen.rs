@@ -64,7 +64,7 @@ impl FromStr for Listen {
     /// families, without a port the usual one (6343, 2055; `flow` has none).
     fn from_str(url: &str) -> Result<Listen, CollectError> {
         let bad = |what: &str| CollectError::BadUrl {
-            url: url.to_owned(),
+            url: flow_topic::shown(url),
             what: what.to_owned(),
         };
         let (scheme, rest) = url.split_once("://").ok_or_else(|| bad("no scheme"))?;

@@ -5,9 +5,11 @@
 
 use std::{fmt, fs};
 
+use flow_topic::shown::secret_file;
 use native_tls::{Certificate, TlsConnector};
 
 use crate::SinkError;
+use crate::login::Login;
 use crate::options::{self, StoreOptions};
 
 /// Options of this store beside those of every store.
@@ -44,15 +46,16 @@ impl Address {
     /// From `clickhouse://user:password@host:port/database?option=value&…`. The password of the URL wins over
     /// `password_file=`, that over `CLICKHOUSE_PASSWORD` (`environment`).
     pub(super) fn parse(url: &str, environment: Option<String>) -> Result<Address, SinkError> {
-        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = place.split_once('/').unwrap_or((place, ""));
-        let (login, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, secret) = login.split_once(':').unwrap_or((login, ""));
-        let at = if login.is_empty() { "" } else { "@" };
-        let name = format!("clickhouse://{user}{at}{host}/{path}");
+        let Login {
+            user,
+            secret,
+            hosts: host,
+            database,
+            query,
+            name,
+        } = Login::of(url, "clickhouse")?;
         let text = |text| decoded(text, &name);
-        let (database, user) = (text(path)?, text(user)?);
+        let (database, user) = (text(database)?, text(user)?);
         let fit = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if database.is_empty() || !database.chars().all(fit) {
             return Err(SinkError::refused(format!(
@@ -70,7 +73,7 @@ impl Address {
             (secret, _) => text(secret)?,
         };
         Ok(Address {
-            server: server(host, own.secure, &name)?,
+            server: server(host, own.secure),
             user: if user.is_empty() {
                 "default".to_owned()
             } else {
@@ -107,8 +110,8 @@ impl Own {
             }
             ("ca", _) => self.authority = Some(value),
             ("password_file", file) => {
-                let text =
-                    fs::read_to_string(file).map_err(|error| unreadable(name, file, &error))?;
+                let text = fs::read_to_string(file)
+                    .map_err(|error| unreadable(name, secret_file(file), &error))?;
                 self.password = Some(text.trim_end_matches(['\r', '\n']).to_owned());
             }
             ("kafka", place) => match place.rsplit_once('/') {
@@ -130,7 +133,7 @@ impl Own {
     }
 }
 
-fn server(host: &str, secure: bool, name: &str) -> Result<String, SinkError> {
+fn server(host: &str, secure: bool) -> String {
     let (host, port) = match host.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
         _ => (host, ""),
@@ -139,14 +142,9 @@ fn server(host: &str, secure: bool, name: &str) -> Result<String, SinkError> {
         Some((_, usual)) if port.is_empty() => usual,
         _ => port,
     };
-    if port.parse::<u16>().is_err() {
-        return Err(SinkError::refused(format!(
-            "sink {name}: port `{port}` is no port"
-        )));
-    }
     let host = if host.is_empty() { "localhost" } else { host };
     let scheme = if secure { "https" } else { "http" };
-    Ok(format!("{scheme}://{host}:{port}"))
+    format!("{scheme}://{host}:{port}")
 }
 
 /// Believes the system's authorities, or those of a PEM file alone.
@@ -235,7 +233,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_without_the_password() {
         for (url, words) in [
-            ("clickhouse://u:secret@h:port/d", "`port` is no port"),
+            (
+                "clickhouse://u:secret@h:port/d",
+                "h:port/d: a port is a whole",
+            ),
+            ("clickhouse://u:secret/x@h/d", "/ is %2F"),
             ("clickhouse://u:secret@h", "no database"),
             ("clickhouse://u:secret@h/a;b", "no database"),
             ("clickhouse://u:secret@h/d?secure=maybe", "neither 1"),

@@ -8,7 +8,7 @@ mod cursor;
 mod packer;
 
 use flow_proto::Dialect;
-use flow_topic::{NewRecord, Options, Retention, Timestamps, Topic, TopicError, Writer};
+use flow_topic::{NewRecord, Options, Retention, Timestamps, Topic, TopicError, Writer, shown};
 
 use crate::options;
 use crate::{Applied, RawBlock, RawCursors, RawSink, Shape, SinkError, Source, Store};
@@ -16,6 +16,7 @@ use cursor::CURSOR_HEADER;
 use packer::{Framing, Packed, Packer, SOURCE_HEADER};
 
 /// What is ours in the URL's query; the rest are the client's properties.
+const OPTIONS: [&str; 2] = ["framing", "dialect"];
 const FRAMINGS: [(&str, Framing); 3] = [
     ("packed", Framing::Packed),
     ("delimited", Framing::Delimited),
@@ -39,9 +40,9 @@ struct Target {
 /// `Refused` for a URL that cannot be.
 pub fn shape(url: &str) -> Result<Shape, SinkError> {
     let target = parse(url)?;
-    flow_topic::url::check(&target.url).map_err(|error| explain(shown(url), &error))?;
+    flow_topic::url::check(&target.url).map_err(|error| explain(&shown(url), &error))?;
     Ok(Shape {
-        name: shown(url).to_owned(),
+        name: shown(url),
         rollups: false,
         raw: true,
     })
@@ -52,7 +53,7 @@ pub fn shape(url: &str) -> Result<Shape, SinkError> {
 /// # Errors
 /// `Refused` for a topic that has fewer, or is the source itself; `Retry` if it cannot be reached.
 pub fn open(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> {
-    let name = shown(url).to_owned();
+    let name = shown(url);
     let target = parse(url)?;
     if source.is_some_and(|source| shown(source.url) == name) {
         return Err(SinkError::refused(format!(
@@ -60,7 +61,11 @@ pub fn open(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> 
         )));
     }
     let made = source.map(made_beside);
-    let failed = |error: TopicError| explain(&name, &error);
+    // At the start a hand is there that can name the authority; a job that runs tries again.
+    let failed = |error: TopicError| match error {
+        TopicError::Untrusted { .. } => SinkError::refused(format!("sink {name}: {error}")),
+        error => explain(&name, &error),
+    };
     let topic = flow_topic::url::open(&target.url, made).map_err(failed)?;
     let partitions = topic.partitions().map_err(failed)?;
     let needed = source.map_or(0, |source| source.partitions);
@@ -98,15 +103,11 @@ fn made_beside(source: &Source<'_>) -> Options {
     }
 }
 
-/// A URL without its query, which may hold secrets.
-fn shown(url: &str) -> &str {
-    url.split('?').next().unwrap_or(url)
-}
-
 fn parse(url: &str) -> Result<Target, SinkError> {
     let (place, query) = url.split_once('?').unwrap_or((url, ""));
-    let refused = |what: String| SinkError::refused(format!("sink {place}: {what}"));
-    let (common, rest) = options::take(query, place)?;
+    let name = shown(url);
+    let refused = |what: String| SinkError::refused(format!("sink {name}: {what}"));
+    let (common, rest) = options::take(query, &name)?;
     if common != options::StoreOptions::default() {
         let what = "a topic has no raw= nor retention: set its own retention where it is made";
         return Err(refused(what.to_owned()));
@@ -131,13 +132,16 @@ fn parse(url: &str) -> Result<Target, SinkError> {
                     }
                 };
             }
-            _ => left.push(format!("{name}={value}")),
+            _ => left.push((name, value)),
         }
     }
+    if url.starts_with("dir:") && !left.is_empty() {
+        return Err(options::unknown(&left, &name, &OPTIONS));
+    }
     let mut target = place.to_owned();
-    if !left.is_empty() {
-        target.push('?');
-        target.push_str(&left.join("&"));
+    for (at, (name, value)) in left.iter().enumerate() {
+        target.push(if at == 0 { '?' } else { '&' });
+        target.push_str(&format!("{name}={value}"));
     }
     Ok(Target {
         url: target,

@@ -12,6 +12,7 @@ use tokio_postgres::config::SslMode;
 use super::password;
 use super::tls::{self, Tls};
 use crate::SinkError;
+use crate::login::Login;
 use crate::options::{self, StoreOptions};
 
 /// Options of this store beside those of every store.
@@ -61,13 +62,9 @@ impl fmt::Debug for Address {
 impl Address {
     /// From a URL `postgres://user:password@host:port/database?option=value&…`; every part may be absent.
     pub(super) fn parse(url: &str) -> Result<Address, SinkError> {
-        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
-        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, database) = place.split_once('/').unwrap_or((place, ""));
-        let (login, hosts) = authority.rsplit_once('@').unwrap_or(("", authority));
-        let (user, secret) = login.split_once(':').unwrap_or((login, ""));
-        let name = shown(user, hosts, database, query);
-        let (taken, rest) = options::take(query, &name)?;
+        let login = Login::of(url, "postgres")?;
+        let name = with_schema(&login);
+        let (taken, rest) = options::take(login.query, &name)?;
         let mut address = Address {
             config: Config::new(),
             tls: Tls::None,
@@ -76,8 +73,8 @@ impl Address {
             options: taken,
             name,
         };
-        address.place(hosts, user, database)?;
-        address.own(&rest, secret)?;
+        address.place(login.hosts, login.user, login.database)?;
+        address.own(&rest, login.secret)?;
         Ok(address)
     }
 
@@ -91,7 +88,7 @@ impl Address {
             let host = self.decode(host.trim_start_matches('[').trim_end_matches(']'))?;
             let port = if port.is_empty() { "5432" } else { port };
             let port = port.parse::<u16>().map_err(|_| {
-                SinkError::refused(format!("sink {}: port `{port}` is no port", self.name))
+                SinkError::refused(format!("sink {}: a port is no port", self.name))
             })?;
             let host = if host.is_empty() { "localhost" } else { &host };
             self.config.host(host).port(port);
@@ -173,16 +170,14 @@ impl Address {
     }
 }
 
-/// The URL without password, and of the options only what tells databases apart.
-fn shown(user: &str, hosts: &str, database: &str, query: &str) -> String {
-    let user = if user.is_empty() {
-        String::new()
-    } else {
-        format!("{user}@")
-    };
-    let schema = query.split('&').find(|pair| pair.starts_with("schema="));
+/// The URL as it may be shown, with the option that tells databases apart.
+fn with_schema(login: &Login<'_>) -> String {
+    let schema = login
+        .query
+        .split('&')
+        .find(|pair| pair.starts_with("schema="));
     let schema = schema.map_or(String::new(), |pair| format!("?{pair}"));
-    format!("postgres://{user}{hosts}/{database}{schema}")
+    format!("{}{schema}", login.name)
 }
 
 fn percent_decoded(text: &str) -> Option<String> {
@@ -255,7 +250,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_without_the_password() {
         for (url, words) in [
-            ("postgres://u:secret@h:port/d", "`port` is no port"),
+            (
+                "postgres://u:secret@h:port/d",
+                "h:port/d: a port is a whole",
+            ),
+            ("postgres://u:secret/x@h/d", "/ is %2F"),
+            ("postgres://u:secret?x@h/d", "? is %3F"),
+            ("postgres://u:secret", "percent-encoded"),
+            ("postgres://u:secret/h/d", "percent-encoded"),
             ("postgres://u:secret@h/d?sslmode=allow", "verify-full"),
             ("postgres://u:secret@h/d?mode=x", "`mode`"),
             ("postgres://u:secret@h/d%zz", "%25"),

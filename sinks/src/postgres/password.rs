@@ -5,6 +5,7 @@
 
 use std::fs;
 
+use flow_topic::shown::secret_file;
 use tokio_postgres::Config;
 use tokio_postgres::config::Host;
 
@@ -29,7 +30,8 @@ impl Source {
         let read = |file: &str| {
             fs::read_to_string(file).map_err(|error| {
                 SinkError::refused(format!(
-                    "sink {sink}: password file {file}: {error}; name a file that this program may read"
+                    "sink {sink}: password file {}: {error}; name a file that this program may read",
+                    secret_file(file)
                 ))
             })
         };

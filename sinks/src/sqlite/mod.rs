@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flow_topic::shown;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::options::{self, StoreOptions};
@@ -82,11 +83,13 @@ fn parse(url: &str) -> Result<(&Path, StoreOptions), SinkError> {
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() {
         return Err(SinkError::refused(format!(
-            "sink {url}: no file named; write sqlite:///path/to/file"
+            "sink {}: no file named; write sqlite:///path/to/file",
+            shown(url)
         )));
     }
-    let (taken, rest) = options::take(query, url)?;
-    options::nothing_left(&rest, url, &[])?;
+    let name = shown(url);
+    let (taken, rest) = options::take(query, &name)?;
+    options::nothing_left(&rest, &name, &[])?;
     Ok((Path::new(path), taken))
 }
 

@@ -7,6 +7,9 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::client::Complaint;
 use crate::TopicError;
 
+/// OpenSSL's words for a certificate of an unknown authority, of another name, or out of its time.
+const UNVERIFIED: &str = "certificate verify failed";
+
 /// Whether trying again cannot help: a right is missing, or the client's own state is broken.
 pub(super) fn is_denied(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as C;
@@ -48,6 +51,10 @@ pub(super) fn of(url: &str, what: &str, error: &KafkaError, last: Option<Complai
     let what = what.to_owned();
     match code {
         Some(code) if is_unknown(code) => TopicError::Missing { url },
+        // librdkafka has one code for every failure of TLS, also for a connection that was cut.
+        Some(RDKafkaErrorCode::SSL) if cause.contains(UNVERIFIED) => {
+            TopicError::Untrusted { url, what, cause }
+        }
         Some(code) if is_denied(code) => TopicError::Denied { url, what, cause },
         _ => TopicError::Unreachable { url, what, cause },
     }
@@ -109,6 +116,15 @@ mod tests {
             error.to_string(),
             "kafka://h/t: the brokers do not let us read: connection refused"
         );
+        let tls = |cause: &str| {
+            let why = Some((Some(C::SSL), cause.to_owned()));
+            let silent = KafkaError::MetadataFetch(C::BrokerTransportFailure);
+            super::of("kafka://h/t", "read", &silent, why)
+        };
+        let error = tls("SSL handshake failed: certificate verify failed: self-signed");
+        assert!(matches!(error, TopicError::Untrusted { .. }), "{error}");
+        let error = tls("SSL handshake failed: Disconnected");
+        assert!(matches!(error, TopicError::Unreachable { .. }), "{error}");
         let silent = KafkaError::MetadataFetch(C::BrokerTransportFailure);
         let wrong = Some((Some(C::Authentication), "wrong password".to_owned()));
         let error = super::of("kafka://h/t", "read", &silent, wrong);

@@ -37,6 +37,9 @@ use crate::{
     TopicError, Writer,
 };
 
+/// Most partitions that librdkafka makes a topic with.
+const PARTITIONS_LIMIT: u32 = 100_000;
+
 /// How long the brokers may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -65,6 +68,13 @@ impl KafkaTopic {
         context: &Context,
     ) -> Result<KafkaTopic, TopicError> {
         let (settings, metrics) = (settings(url)?, &context.metrics.kafka);
+        if !(1..=PARTITIONS_LIMIT).contains(&options.partitions) {
+            let partitions = options.partitions;
+            return Err(TopicError::BadOptions {
+                url: settings.address.url(),
+                what: format!("{partitions} partitions: give 1 to {PARTITIONS_LIMIT}"),
+            });
+        }
         admin::Admin::open(&settings, metrics.clone())?.create(options)?;
         Inner::settle(&settings, metrics, options.partitions)?;
         KafkaTopic::open(url, context)

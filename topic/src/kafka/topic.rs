@@ -181,7 +181,9 @@ impl Inner {
             self.partitions_now(),
             self.partitions.load(Ordering::Relaxed),
         ) {
-            (Err(TopicError::Unreachable { .. }), known @ 1..) => Ok(known),
+            (Err(TopicError::Unreachable { .. } | TopicError::Untrusted { .. }), known @ 1..) => {
+                Ok(known)
+            }
             (asked, _) => asked,
         }
     }

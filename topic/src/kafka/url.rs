@@ -7,7 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 
-use crate::TopicError;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
+
+use crate::shown::{ENCODED, is_port, option_name, secret_file};
+use crate::{TopicError, shown};
 
 /// Before the hosts.
 pub(crate) const SCHEME: &str = "kafka://";
@@ -75,12 +80,19 @@ impl Address {
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (hosts, topic) = place.split_once('/').unwrap_or((place, ""));
         let refused = |what: &str| TopicError::BadOptions {
-            url: redacted(url),
+            url: shown(url),
             what: what.to_owned(),
         };
+        let decode =
+            |text: &str| decoded(text).ok_or_else(|| refused("a % stands for itself as %25"));
         if hosts.contains('@') {
             let what =
                 "no user stands before the hosts: give ?sasl.username=…&sasl.password.file=/path";
+            return Err(refused(what));
+        }
+        let hosts = decode(hosts)?;
+        if !hosts.split(',').all(is_port) {
+            let what = "what follows a host's : is no port; a user and a password do not stand before the hosts";
             return Err(refused(what));
         }
         if hosts.is_empty() || !place.contains('/') {
@@ -88,15 +100,14 @@ impl Address {
                 "give kafka://host:9092,host2:9092/topic?property=value",
             ));
         }
-        let decode =
-            |text: &str| decoded(text).ok_or_else(|| refused("a % stands for itself as %25"));
         let mut properties = BTreeMap::new();
+        let mut before = "";
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| refused("properties are given as property=value"))?;
-            let (name, value) = property(&decode(name)?, decode(value)?, &refused)?;
-            properties.insert(name, value);
+            let cut = || refused(&unnamed(before));
+            let (name, value) = pair.split_once('=').ok_or_else(cut)?;
+            let (known, value) = property(&decode(name)?, decode(value)?, before, &refused)?;
+            properties.insert(known, value);
+            before = name;
         }
         let given = |name: &str| properties.contains_key(name);
         let with_sasl = properties
@@ -110,22 +121,15 @@ impl Address {
             return Err(refused(NAMES));
         }
         Ok(Address {
-            hosts: decode(hosts)?,
+            hosts,
             topic,
             properties,
         })
     }
 
-    /// The URL without secrets.
+    /// The URL without its properties.
     pub(crate) fn url(&self) -> String {
-        let mut url = format!("{SCHEME}{}/{}", self.hosts, self.topic);
-        let mut separator = '?';
-        for (name, value) in &self.properties {
-            let shown = if is_secret(name) { "***" } else { value };
-            url.push_str(&format!("{separator}{name}={shown}"));
-            separator = '&';
-        }
-        url
+        format!("{SCHEME}{}/{}", self.hosts, self.topic)
     }
 }
 
@@ -146,21 +150,61 @@ fn is_secret(name: &str) -> bool {
     SECRETS.contains(&name)
 }
 
+/// What is said of a pair that names no property. It may be the rest of the value `before`, cut at its `&`.
+fn unnamed(before: &str) -> String {
+    match option_name(before) {
+        Some(before) => format!("what follows {before} is no property=value; {ENCODED}"),
+        None => format!("properties are given as property=value; {ENCODED}"),
+    }
+}
+
+/// That librdkafka knows the property and takes the value, which is not told.
+fn known(
+    (name, value): (&str, &str),
+    before: &str,
+    refused: &dyn Fn(&str) -> TopicError,
+) -> Result<(), TopicError> {
+    let asked = ClientConfig::new().set(name, value).create_native_config();
+    match asked {
+        Err(KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, ..)) => {
+            let named = option_name(name).filter(|name| name.contains('.') && !is_secret(before));
+            Err(refused(&named.map_or_else(
+                || unnamed(before),
+                |name| format!("No such configuration property: \"{name}\""),
+            )))
+        }
+        Err(KafkaError::ClientConfig(_, what, ..)) if !is_secret(name) && !value.is_empty() => {
+            Err(refused(&what.replace(value, "…")))
+        }
+        Err(_) => Err(refused(&format!(
+            "{name}: librdkafka does not take its value"
+        ))),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// One property, its secret read from its file.
 fn property(
     name: &str,
     value: String,
+    before: &str,
     refused: &dyn Fn(&str) -> TopicError,
 ) -> Result<(String, String), TopicError> {
     if let Some((_, why)) = OURS.iter().find(|(ours, _)| *ours == name) {
         return Err(refused(&format!("{name} is not for choice: {why}")));
     }
-    let unreadable = |e| refused(&format!("{name}: {value} cannot be read: {e}"));
+    let unreadable = |e| {
+        refused(&format!(
+            "{name}: {} cannot be read: {e}",
+            secret_file(&value)
+        ))
+    };
     // OpenSSL's own words for it name neither the file nor what is wrong. `probe` looks for the system's authorities.
     if name.starts_with("ssl.") && name.ends_with(".location") && value != "probe" {
         File::open(&value).map_err(unreadable)?;
     }
     let Some(secret) = name.strip_suffix(".file").filter(|name| is_secret(name)) else {
+        known((name, &value), before, refused)?;
         return Ok((name.to_owned(), value));
     };
     match std::fs::read_to_string(&value) {
@@ -186,15 +230,6 @@ fn decoded(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-/// For messages about a URL that could not be read: nothing that may hide a secret.
-pub(crate) fn redacted(url: &str) -> String {
-    let place = url.split('?').next().unwrap_or_default();
-    match place.rsplit_once('@') {
-        Some((_, after)) => format!("{SCHEME}***@{after}"),
-        None => place.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -226,15 +261,24 @@ mod tests {
         assert_eq!(address.properties["sasl.password"], "hunter2");
         let shown = format!("{} {address:?}", address.url());
         assert!(!shown.contains("hunter2"), "{shown}");
-        assert!(shown.contains("sasl.username=me") && shown.contains("ssl.key.password=***"));
+        assert_eq!(address.url(), "kafka://h/t");
         for url in [
             "kafka://u:hunter2@h/t",
             "kafka://h?sasl.password=hunter2",
             "kafka://h/t?sasl.password=hunter2&acks=1",
             "kafka://h/t?sasl.password=hunter2%",
+            "kafka://h/t?sasl.passwrd=hunter2",
+            "kafka://h/t?sasl.password=x&hunter2=x",
+            "kafka://h/t?sasl.password=x&hunter.x=x",
+            "kafka://h/t?sasl.password=x&hunter2",
+            "kafka://u:hunter2/x@h/t",
+            "kafka://u:hunter2?x@h/t",
+            "kafka://u:hunter2",
+            "kafka://h/t?sasl.password.file=hunter2",
+            "kafka://h/t?security.protocol=hunter2",
         ] {
             let error = Address::parse(url).unwrap_err().to_string();
-            assert!(!error.contains("hunter2"), "{error}");
+            assert!(!error.contains("hunter"), "{error}");
         }
     }
 
