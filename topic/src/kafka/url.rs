@@ -174,7 +174,8 @@ fn known(
             )))
         }
         Err(KafkaError::ClientConfig(_, what, ..)) if !is_secret(name) && !value.is_empty() => {
-            Err(refused(&what.replace(value, "…")))
+            // librdkafka names an alias by its other name.
+            Err(refused(&format!("{name}: {}", what.replace(value, "…"))))
         }
         Err(_) => Err(refused(&format!(
             "{name}: librdkafka does not take its value"
