@@ -38,6 +38,15 @@ fn store(kind: &str) -> Option<String> {
     })
 }
 
+/// The URL of a topic, made, and the path of a state, which is not.
+fn topic_and_state(folder: &tempfile::TempDir) -> (String, String) {
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let topic = format!("dir://{}", path("flows"));
+    let made = ["topic", "create", &topic, "--partitions", "1"];
+    assert_eq!(run(&made, &[]).code, 0);
+    (topic, path("state"))
+}
+
 fn check(topic: &str, state: &str, sink: &str) -> Ended {
     let job = ["--topic", topic, "--state", state, "--sink", sink];
     run(&[&["check", "--connect", "run"][..], &job].concat(), &[])
@@ -46,10 +55,7 @@ fn check(topic: &str, state: &str, sink: &str) -> Ended {
 #[test]
 fn a_store_is_empty_then_made_then_checked() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
-    let made = ["topic", "create", &topic, "--partitions", "1"];
-    assert_eq!(run(&made, &[]).code, 0);
+    let (topic, state) = topic_and_state(&folder);
     for kind in ["POSTGRES", "CLICKHOUSE"] {
         let Some(url) = store(kind) else { return };
         let schema = |command: &str| run(&["schema", command, "--sink", &url], &[]);
@@ -83,10 +89,7 @@ fn a_store_is_empty_then_made_then_checked() {
 #[test]
 fn one_store_under_two_names_is_seen_by_what_its_server_says() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
-    let made = ["topic", "create", &topic, "--partitions", "1"];
-    assert_eq!(run(&made, &[]).code, 0);
+    let (topic, state) = topic_and_state(&folder);
     for kind in ["POSTGRES", "CLICKHOUSE"] {
         let (Some(url), Some(another)) = (store(kind), store(kind)) else {
             return;
@@ -113,10 +116,7 @@ fn one_store_under_two_names_is_seen_by_what_its_server_says() {
 #[test]
 fn what_is_wrong_with_a_server_is_one_line_without_its_password() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
-    let made = ["topic", "create", &topic, "--partitions", "1"];
-    assert_eq!(run(&made, &[]).code, 0);
+    let (topic, state) = topic_and_state(&folder);
     let (Some(postgres), Some(clickhouse)) = (server("POSTGRES"), server("CLICKHOUSE")) else {
         return;
     };
@@ -218,10 +218,7 @@ fn a_port_of_another_server_is_told_within_the_limit_of_a_connection() {
 #[test]
 fn what_is_not_ours_is_named_by_every_command_and_stays() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
-    let made = ["topic", "create", &topic, "--partitions", "1"];
-    assert_eq!(run(&made, &[]).code, 0);
+    let (topic, state) = topic_and_state(&folder);
     for (kind, words) in [
         ("POSTGRES", "table rollup_5m: column slot"),
         (
@@ -277,10 +274,7 @@ fn foreign(url: &str, table: &str, columns: &str) {
 #[test]
 fn a_right_that_is_lacking_is_the_same_line_of_check_and_run() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
-    let made = ["topic", "create", &topic, "--partitions", "1"];
-    assert_eq!(run(&made, &[]).code, 0);
+    let (topic, state) = topic_and_state(&folder);
     let Some(url) = store("POSTGRES") else { return };
     let (server, schema) = url.split_once("schema=").expect("a schema");
     let server = server.trim_end_matches(['?', '&']);
@@ -357,10 +351,7 @@ const THEIRS: &str = "(id bigserial primary key, date_inserted timestamp default
 #[test]
 fn a_table_of_the_project_we_replace_is_said_to_be_that() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = |name: &str| folder.path().join(name).display().to_string();
-    let (topic, state) = (format!("dir://{}", path("flows")), path("state"));
-    let made = ["topic", "create", &topic, "--partitions", "1"];
-    assert_eq!(run(&made, &[]).code, 0);
+    let (topic, state) = topic_and_state(&folder);
     let Some(url) = store("POSTGRES") else { return };
     foreign(&url, "flows", THEIRS);
     let schema = |command: &[&str]| run(&[&["schema"], command, &["--sink", &url]].concat(), &[]);

@@ -62,7 +62,8 @@ fn lag_is_the_distance_to_the_end() {
 #[test]
 fn a_topic_is_made_once_and_described() {
     let Some(address) = kafka() else { return };
-    let url = format!("kafka://{address}/{}?client.id=x", unique("made"));
+    let shown = format!("kafka://{address}/{}", unique("made"));
+    let url = format!("{shown}?client.id=x");
     let options = Options {
         partitions: 3,
         retention: Retention {
@@ -78,11 +79,11 @@ fn a_topic_is_made_once_and_described() {
     assert!(matches!(again, TopicError::Exists { .. }), "{again}");
     assert_eq!(
         flow_topic::url::open(&url, Some(options)).unwrap().url(),
-        url
+        shown
     );
     write(&*topic, 2, &["x", "y"]);
     let described = topic.describe().unwrap();
-    assert_eq!(described.url, url);
+    assert_eq!(described.url, shown);
     assert_eq!(described.partitions.len(), 3);
     let last = &described.partitions[2];
     assert_eq!(
