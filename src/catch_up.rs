@@ -37,22 +37,17 @@ pub(crate) fn wait(followers: &[Follower], extends: bool, look: impl Fn() -> Loo
         written: look().written,
         extends,
     };
-    while !all_ended(followers) {
-        thread::sleep(LOOK); // threads can't be joined with a limit of time
-        if !patience.lasts(LOOK, &look()) {
-            return;
-        }
-    }
+    watch(followers, || patience.lasts(LOOK, &look()));
 }
 
 /// Joins those that end soon, after `Published::abandon`; the first error of all. One that does not is left to the end
 /// of the process.
 pub(crate) fn join(followers: Vec<Follower>) -> Result<Result<(), SinkError>, Failure> {
     let mut left = HEARING;
-    while !left.is_zero() && !all_ended(&followers) {
-        thread::sleep(LOOK);
+    watch(&followers, || {
         left = left.saturating_sub(LOOK);
-    }
+        !left.is_zero()
+    });
     let mut first = Ok(());
     for (name, thread) in followers {
         let result = if thread.is_finished() {
@@ -68,8 +63,14 @@ pub(crate) fn join(followers: Vec<Follower>) -> Result<Result<(), SinkError>, Fa
     Ok(first)
 }
 
-fn all_ended(followers: &[Follower]) -> bool {
-    followers.iter().all(|(_, thread)| thread.is_finished())
+/// Looks until all have ended, or `lasts` no longer does.
+fn watch(followers: &[Follower], mut lasts: impl FnMut() -> bool) {
+    while !followers.iter().all(|(_, thread)| thread.is_finished()) {
+        thread::sleep(LOOK); // threads can't be joined with a limit of time
+        if !lasts() {
+            return;
+        }
+    }
 }
 
 /// How much longer to wait.
