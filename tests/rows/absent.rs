@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::process::Output;
 use std::time::{Duration, Instant};
 
 use flow_ingest::mock::Generator;
@@ -22,11 +21,6 @@ const QUARTER: u64 = 90_000;
 /// Writes a quarter of an hour of flows; the job, running or not, owes its stores new slots then.
 fn more(world: &World, generator: &mut Generator) {
     crate::write(world, generator, QUARTER);
-}
-
-fn until_end(world: &World, job: &JobFiles) -> Output {
-    let mut run = world.run(job, "2", &["--until-end"]);
-    run.output().expect("it runs")
 }
 
 /// Starts the job; its messages go into a file.
@@ -52,14 +46,13 @@ fn a_store_away_at_the_start_and_one_that_stands_still_at_the_end() {
     // A first start needs every store.
     own.tell("stop", "postgres");
     more(&world, &mut generator);
-    let refused = until_end(&world, &job);
+    let refused = world.run(&job, "2", &["--until-end"]).output();
+    let refused = refused.expect("it runs");
     let line = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert_eq!(refused.status.code(), Some(69), "{line}");
     assert!(line.contains(&name(postgres)), "{line}");
     own.tell("start", "postgres");
-    let first = until_end(&world, &job);
-    let line = String::from_utf8_lossy(&first.stderr);
-    assert!(first.status.success(), "{line}");
+    world.run_to_end(&job, "2");
 
     // A job that goes on does without one, and comes back to it.
     own.tell("stop", "postgres");
@@ -107,9 +100,7 @@ fn a_store_away_at_the_start_and_one_that_stands_still_at_the_end() {
     assert!(took < OPENING, "ended after {took:?}: {}", told());
     assert_eq!(status.code(), Some(0), "{}", told());
     own.tell("resume", "postgres");
-    let rest = until_end(&world, &job);
-    let line = String::from_utf8_lossy(&rest.stderr);
-    assert!(rest.status.success(), "{line}");
+    world.run_to_end(&job, "2");
     let expected = world.expected(&job);
     for store in &job.stores {
         let compared = world::compare(&expected, store.content());

@@ -127,6 +127,14 @@ impl World {
         command
     }
 
+    /// Runs the job to the topic's end, which must succeed.
+    pub(crate) fn run_to_end(&self, job: &JobFiles, workers: &str) {
+        let ran = self.run(job, workers, &["--until-end"]).output();
+        let ran = ran.expect("it runs");
+        let told = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{}: {told}", ran.status);
+    }
+
     /// Highest number among the files of a folder of the state; 0: none.
     pub(crate) fn newest(&self, job: &JobFiles, folder: &str) -> u64 {
         let Ok(files) = std::fs::read_dir(job.state.join(folder)) else {
@@ -238,6 +246,15 @@ impl World {
     pub(crate) fn compare(&self, job: &JobFiles) -> Compared {
         compare(&self.expected(job), job.stores[0].content())
     }
+}
+
+/// The oracle's rows of the base rollup, which raw flows must sum up to.
+pub(crate) fn base_rows(expected: &Output) -> BTreeMap<Key, Sums> {
+    let base = expected
+        .rows
+        .iter()
+        .filter(|((rollup, ..), _)| *rollup == 0);
+    base.map(|(key, sums)| (*key, *sums)).collect()
 }
 
 /// Compares what a store holds with the oracle.
