@@ -13,8 +13,8 @@ use crate::driver::Ready;
 pub(crate) struct Sealing<'a> {
     pub(crate) old: &'a Checkpoint,
     pub(crate) attempt: u64,
-    /// Groups in the segment just written; empty: there is none.
-    pub(crate) groups: BTreeSet<Group>,
+    /// Groups in the segments just written, by the process that wrote them.
+    pub(crate) groups: BTreeMap<u32, Vec<Group>>,
     pub(crate) window_secs: u64,
     /// Lowest checkpoint that every sink has acknowledged.
     pub(crate) passed: u64,
@@ -42,7 +42,7 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
     ledger.forget(passed);
     let over = |group: &Group| group.slot_secs + window_secs <= tick.retired_secs;
     let mut complete = old.complete.clone();
-    let known = old.segments.values().flatten().chain(&groups);
+    let known = old.segments.values().chain(groups.values()).flatten();
     for group in known {
         if group.slot_secs + window_secs <= tick.complete_secs {
             complete.entry(*group).or_insert(number);
@@ -59,13 +59,13 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
             segments.insert(*name, kept);
         }
     }
-    if !groups.is_empty() {
+    for (process, groups) in groups {
         let name = SegmentName {
             number,
             attempt,
-            process: 0,
+            process,
         };
-        segments.insert(name, groups.into_iter().collect());
+        segments.insert(name, groups);
     }
     let listed: BTreeSet<Group> = segments.values().flatten().copied().collect();
     complete.retain(|group, _| listed.contains(group) || !over(group));

@@ -44,6 +44,8 @@ pub(crate) struct Chief {
     committing: bool,
     /// `None` for a job that reads to an end.
     lookout: Option<Lookout>,
+    /// The last tick that each other process has told of.
+    heard_of: BTreeMap<usize, u64>,
 }
 
 impl Chief {
@@ -64,6 +66,7 @@ impl Chief {
             first_reach_ns: i64::MIN,
             committing: false,
             lookout,
+            heard_of: BTreeMap::new(),
         }
     }
 
@@ -79,7 +82,7 @@ impl Chief {
     /// Between two steps of the worker.
     pub(crate) fn turn(&mut self, heard: &mut Heard, first_open: u64, failure: &Failure) {
         let now = self.now_millis();
-        self.listen(heard, now);
+        self.listen(heard, now, failure);
         if let Some(outcome) = self.committer.try_outcome() {
             self.committed(outcome, failure);
         }
@@ -109,25 +112,36 @@ impl Chief {
         self.show(heard);
     }
 
-    /// The dataflow is over: the last checkpoint, if one is under way.
-    pub(crate) fn finish(mut self, heard: &mut Heard, failure: &Failure) {
-        self.listen(heard, self.now_millis());
-        if self.committing
-            && let Some(outcome) = self.committer.outcome()
-        {
+    /// The dataflow is over: true once the last checkpoint is through, if one is under way.
+    pub(crate) fn finish(&mut self, heard: &mut Heard, failure: &Failure) -> bool {
+        self.listen(heard, self.now_millis(), failure);
+        if let Some(outcome) = self.committer.try_outcome() {
             self.committed(outcome, failure);
         }
         if let Some(ready) = self.ready(heard) {
             self.commit(ready, heard);
-            if let Some(outcome) = self.committer.outcome() {
-                self.committed(outcome, failure);
-            }
         }
         self.show(heard);
+        !self.committing
     }
 
-    fn listen(&mut self, heard: &mut Heard, now: u64) {
+    fn listen(&mut self, heard: &mut Heard, now: u64, failure: &Failure) {
         for report in heard.reports.drain(..) {
+            match &report {
+                Report::Followed {
+                    process,
+                    tick,
+                    rows,
+                    raw,
+                } => {
+                    self.job.acks.hear(*process, *rows, *raw);
+                    self.heard_of.insert(*process, *tick);
+                }
+                Report::Failed { process } if *process != self.job.config.process => {
+                    failure.set(JobError::failed(*process));
+                }
+                _ => {}
+            }
             if let Report::Reaches(reach) = &report
                 && self.driver.tick() <= 1
             {
@@ -189,7 +203,8 @@ impl Chief {
             }
             Outcome::Lost(number) => {
                 failure.set(JobError::Lost { number });
-                self.driver.report(Report::Failed);
+                let process = self.job.config.process;
+                self.driver.report(Report::Failed { process });
             }
         }
     }
@@ -229,6 +244,7 @@ impl Chief {
             shown.open_keys = open_keys;
             shown.retired_secs = ledger.timeline.retired_secs;
             shown.waiting = waiting;
+            shown.heard_of.clone_from(&self.heard_of);
             if shown.positions != ledger.positions {
                 shown.positions.clone_from(&ledger.positions);
                 shown.slots.clone_from(&ledger.slots);

@@ -1,17 +1,16 @@
-//! The committer: one thread that puts checkpoints, lets go of files and tells the followers.
+//! The committer: puts checkpoints, tells the followers, lets go of files.
 //!
 //! Law 5: a checkpoint never stops the flow; an unknown outcome is asked again; the loser ends. Only a checkpoint
 //! that was won is published, and only its writer deletes.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::{self, TryRecvError};
 use std::thread::{self, Thread};
-use std::time::Duration;
 
 use flow_state::{Acks, Checkpoint, Published, Put, StateDir};
 use flow_topic::Topic;
 
-/// Between two tries of a put whose outcome is unknown.
-const RETRY: Duration = Duration::from_millis(500);
+use crate::turns::{Did, Turns};
 
 /// How a put ended.
 pub(crate) enum Outcome {
@@ -19,80 +18,131 @@ pub(crate) enum Outcome {
     Lost(u64),
 }
 
-/// The way to the thread, and back.
+/// A checkpoint to be put, and the thread to be woken when its outcome is there.
+type Order = (Box<Checkpoint>, Thread);
+
+/// Worker 0's way to the committer, and back.
 pub(crate) struct Committer {
-    checkpoints: mpsc::Sender<Checkpoint>,
+    orders: mpsc::Sender<Order>,
     outcomes: mpsc::Receiver<Outcome>,
 }
 
 impl Committer {
-    /// Starts the thread; `wake` is unparked when there is an outcome. `topic` shows others how far the job is.
-    pub(crate) fn start(
-        state: StateDir,
-        (published, acks): (Arc<Published>, Arc<Acks>),
-        topic: Arc<dyn Topic>,
-        wake: Thread,
-    ) -> std::io::Result<Committer> {
-        let (checkpoints, incoming) = mpsc::channel::<Checkpoint>();
-        let (outgoing, outcomes) = mpsc::channel();
-        thread::Builder::new()
-            .name("committer".to_owned())
-            .spawn(move || {
-                for checkpoint in incoming {
-                    let outcome = commit(&state, (&published, &acks), checkpoint);
-                    if let Outcome::Durable(checkpoint) = &outcome {
-                        let cut = checkpoint.cut.iter();
-                        topic.show_progress(&cut.map(|(p, at)| (*p, at.offset)).collect());
-                    }
-                    if outgoing.send(outcome).is_err() {
-                        return;
-                    }
-                    wake.unpark();
-                }
-            })?;
-        Ok(Committer {
-            checkpoints,
-            outcomes,
-        })
-    }
-
-    /// Hands over a checkpoint; its outcome comes from `try_outcome` or `outcome`.
+    /// Hands over a checkpoint; its outcome comes from `try_outcome`.
     pub(crate) fn put(&self, checkpoint: Checkpoint) {
-        // The thread ends only with the process or with this sender.
-        drop(self.checkpoints.send(checkpoint));
+        // It ends only with the process or with this sender.
+        drop(self.orders.send((Box::new(checkpoint), thread::current())));
     }
 
     pub(crate) fn try_outcome(&self) -> Option<Outcome> {
         self.outcomes.try_recv().ok()
     }
+}
 
-    /// Waits for the outcome.
-    pub(crate) fn outcome(&self) -> Option<Outcome> {
-        self.outcomes.recv().ok()
+/// Where a checkpoint stands; between two stages the process may be killed.
+enum Stage {
+    Idle,
+    Put(Order),
+    Publish(Arc<Checkpoint>, Thread),
+    Delete(Arc<Checkpoint>, Thread),
+}
+
+/// The committer itself, turn by turn.
+pub(crate) struct CommitDesk {
+    state: StateDir,
+    published: Arc<Published>,
+    acks: Arc<Acks>,
+    /// Shows others how far the job is.
+    topic: Arc<dyn Topic>,
+    orders: mpsc::Receiver<Order>,
+    outcomes: mpsc::Sender<Outcome>,
+    stage: Stage,
+}
+
+impl CommitDesk {
+    pub(crate) fn new(
+        state: StateDir,
+        (published, acks): (Arc<Published>, Arc<Acks>),
+        topic: Arc<dyn Topic>,
+    ) -> (Committer, CommitDesk) {
+        let (to_desk, orders) = mpsc::channel();
+        let (outgoing, outcomes) = mpsc::channel();
+        let desk = CommitDesk {
+            state,
+            published,
+            acks,
+            topic,
+            orders,
+            outcomes: outgoing,
+            stage: Stage::Idle,
+        };
+        let committer = Committer {
+            orders: to_desk,
+            outcomes,
+        };
+        (committer, desk)
+    }
+
+    fn put(&mut self, (checkpoint, wake): Order) -> Did {
+        match self.state.put(&checkpoint) {
+            Ok(Put::Won) => self.stage = Stage::Publish(Arc::new(*checkpoint), wake),
+            Ok(Put::Lost) => return self.tell(Outcome::Lost(checkpoint.number), &wake),
+            Err(error) => {
+                // The disk may have room again later; the sources stop at their bound until then.
+                let number = checkpoint.number;
+                tracing::error!(%error, checkpoint = number, "checkpoint not written, trying again");
+                self.stage = Stage::Put((checkpoint, wake));
+                return Did::Failed;
+            }
+        }
+        Did::Something
+    }
+
+    fn publish(&mut self, checkpoint: Arc<Checkpoint>, wake: Thread) -> Did {
+        self.published.publish(Arc::clone(&checkpoint));
+        let cut = checkpoint.cut.iter();
+        self.topic
+            .show_progress(&cut.map(|(p, at)| (*p, at.offset)).collect());
+        self.stage = Stage::Delete(checkpoint, wake);
+        Did::Something
+    }
+
+    fn delete(&mut self, checkpoint: Arc<Checkpoint>, wake: &Thread) -> Did {
+        let passed = self.acks.raw_lowest();
+        if let Err(error) = self.state.delete_unlisted(&checkpoint, passed) {
+            tracing::warn!(%error, "files that are no longer needed could not be deleted");
+        }
+        self.tell(Outcome::Durable(checkpoint), wake)
+    }
+
+    fn tell(&mut self, outcome: Outcome, wake: &Thread) -> Did {
+        if self.outcomes.send(outcome).is_err() {
+            return Did::Over;
+        }
+        wake.unpark();
+        Did::Something
     }
 }
 
-fn commit(
-    state: &StateDir,
-    (published, acks): (&Published, &Acks),
-    checkpoint: Checkpoint,
-) -> Outcome {
-    let number = checkpoint.number;
-    loop {
-        match state.put(&checkpoint) {
-            Ok(Put::Won) => break,
-            Ok(Put::Lost) => return Outcome::Lost(number),
-            Err(error) => {
-                tracing::error!(%error, checkpoint = number, "checkpoint not written, trying again");
-                // The disk may have room again later; the sources stop at their bound until then.
-                thread::sleep(RETRY);
+impl Turns for CommitDesk {
+    fn turn(&mut self, wait: bool) -> Did {
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Put(order) => self.put(order),
+            Stage::Publish(checkpoint, wake) => self.publish(checkpoint, wake),
+            Stage::Delete(checkpoint, wake) => self.delete(checkpoint, &wake),
+            Stage::Idle => {
+                let order = if wait {
+                    self.orders.recv().map_err(TryRecvError::from)
+                } else {
+                    self.orders.try_recv()
+                };
+                match order {
+                    Ok(order) => self.stage = Stage::Put(order),
+                    Err(TryRecvError::Empty) => return Did::Nothing,
+                    Err(TryRecvError::Disconnected) => return Did::Over,
+                }
+                Did::Something
             }
         }
     }
-    let checkpoint = Arc::new(checkpoint);
-    published.publish(Arc::clone(&checkpoint));
-    if let Err(error) = state.delete_unlisted(&checkpoint, acks.raw_lowest()) {
-        tracing::warn!(%error, "files that are no longer needed could not be deleted");
-    }
-    Outcome::Durable(checkpoint)
 }

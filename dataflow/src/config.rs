@@ -78,8 +78,12 @@ impl RowConfig {
 /// Everything a job is told beside its topic, tables and state.
 #[derive(Clone, Debug)]
 pub struct JobConfig {
-    /// Worker threads of this process.
+    /// Worker threads of each process.
     pub workers: usize,
+    /// Processes of the job.
+    pub processes: usize,
+    /// Which of them this one is, from 0 on.
+    pub process: usize,
     /// What decides rows.
     pub rows: RowConfig,
     /// How long after its end, by the watermark, a slot is first written as complete. Seconds.
@@ -109,6 +113,8 @@ impl Default for JobConfig {
     fn default() -> Self {
         JobConfig {
             workers: 1,
+            processes: 1,
+            process: 0,
             rows: RowConfig::default(),
             emit_delay_secs: 120,
             until_end: false,
@@ -126,6 +132,16 @@ impl Default for JobConfig {
 }
 
 impl JobConfig {
+    /// Workers of all processes: partition p is read, and shard s held, by the worker whose number is the remainder.
+    pub fn all_workers(&self) -> usize {
+        self.workers.max(1) * self.processes.max(1)
+    }
+
+    /// Whether this worker, counted over all processes, reads that partition.
+    pub(crate) fn reads(&self, worker: usize, partition: u32) -> bool {
+        usize::try_from(partition).is_ok_and(|p| p % self.all_workers() == worker)
+    }
+
     /// Whether this deliberate breakage is on. Always false in the shipped binary, which lacks the feature.
     #[cfg(feature = "mutants")]
     pub(crate) fn broken(&self, mutant: crate::Mutant) -> bool {

@@ -73,11 +73,11 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    /// `ledger`: as restored. `fence_secs` and `retired_secs` stand in its timeline.
+    /// `ledger`: as restored from checkpoint `base`. `fence_secs` and `retired_secs` stand in its timeline.
     pub(crate) fn new(
         config: JobConfig,
         ledger: Ledger,
-        next_number: u64,
+        (base, next_number): (u64, u64),
         now_millis: u64,
     ) -> Driver {
         let last = Tick {
@@ -92,6 +92,8 @@ impl Driver {
             slow_ns: i64::MAX,
             seal: 0,
             partitions: u32::try_from(ledger.positions.len()).unwrap_or(u32::MAX),
+            published: base,
+            last: false,
         };
         Driver {
             config,
@@ -134,7 +136,9 @@ impl Driver {
             }
             Report::Read { .. } => {} // of a tick that is over
             Report::Ended => self.ended += 1,
-            Report::Failed => self.failed = true,
+            Report::Followed { .. } => {} // the chief keeps it
+            Report::Stop => self.stop(),
+            Report::Failed { .. } => self.failed = true,
         }
     }
 
@@ -186,6 +190,7 @@ impl Driver {
     pub(crate) fn durable(&mut self, checkpoint: &Checkpoint) {
         self.sealing = None;
         self.next_number = checkpoint.number + 1;
+        self.last.published = checkpoint.number;
         self.ledger.durable(checkpoint);
     }
 
@@ -256,6 +261,7 @@ impl Driver {
         let mut tick = Tick {
             n: self.last.n + 1,
             seal: 0,
+            last,
             ..self.last
         };
         if self.reaches_ns > i64::MIN {

@@ -28,7 +28,7 @@ fn driver(config: JobConfig) -> Driver {
         Timeline::default(),
         300,
     );
-    Driver::new(config, ledger, 1, 0)
+    Driver::new(config, ledger, (0, 1), 0)
 }
 
 fn open(driver: &mut Driver, now: u64, first_open: u64) -> Tick {

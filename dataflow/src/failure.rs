@@ -52,9 +52,42 @@ pub enum JobError {
         /// Why.
         what: String,
     },
+    /// Another process of the job has ended, or its connection is lost.
+    #[error(
+        "{0}: this one ends too, and goes on from the last checkpoint when all are started again"
+    )]
+    Peer(String),
+    /// The state of this process is not that of process 0.
+    #[error(
+        "checkpoint {number}, from which process 0 goes on, is not in this process's state: give every process the \
+         same --state"
+    )]
+    OtherState {
+        /// The checkpoint.
+        number: u64,
+    },
     /// The dataflow could not be started or a worker has ended badly.
     #[error("the dataflow: {0}")]
     Dataflow(String),
+}
+
+impl JobError {
+    /// The connection to another process is lost.
+    pub(crate) fn lost(error: &std::io::Error) -> JobError {
+        JobError::Peer(format!(
+            "the connection to another process is lost ({error})"
+        ))
+    }
+
+    /// Another process has said that it can't go on.
+    pub(crate) fn failed(process: usize) -> JobError {
+        JobError::Peer(format!("process {process} has failed"))
+    }
+
+    /// The ticks have ended before their time.
+    pub(crate) fn ended() -> JobError {
+        JobError::Peer("process 0 has ended before its time".to_owned())
+    }
 }
 
 /// Keeps the first error; shared by the threads of a process.

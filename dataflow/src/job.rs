@@ -7,39 +7,37 @@
 //! There is no cycle: sources report to worker 0 through an ordinary stream, and worker 0's loop reads the reports
 //! between two steps.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flow_state::{Acks, Group, Published, StateDir};
 use flow_tables::TableSet;
 use flow_topic::Topic;
+use timely::communication::Hooks;
+use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
+use timely::communication::allocator::{AllocatorBuilder, ProcessBuilder};
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::Operator;
 use timely::dataflow::operators::vec::{Broadcast, Input};
 use timely::progress::frontier::MutableAntichain;
 use timely::worker::Worker;
 
-use crate::chief::{Chief, Heard};
-use crate::committer::Committer;
-use crate::config::{JobConfig, broken};
-use crate::driver::Driver;
-use crate::enrich::Enricher;
+use crate::config::JobConfig;
+use crate::crew::{Crew, WorkerKit};
 use crate::failure::{Failure, JobError};
-use crate::ledger::Ledger;
-use crate::lookout::Lookout;
 use crate::metrics::Metrics;
-use crate::partition::{Downstream, Partition};
-use crate::preaggregate::PreAggregate;
-use crate::restore::{self, Start};
-use crate::segment_writer::SegmentWriter;
-use crate::source::{Finished, Source, source};
+use crate::plan::Plan;
+use crate::relay::Relayed;
+use crate::source::{Source, source};
 use crate::status::{Snapshot, Status};
 use crate::tick::{Closed, Report, Sealed, Tick};
+use crate::turns;
 use crate::windows::{Windows, windows};
+use crate::worker_loop::{Ears, WorkerLoop};
 
 /// Nanoseconds since 1970 (UTC), injected: decides when ticks open and checkpoints are due, never what a row holds.
 pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -73,182 +71,128 @@ pub struct Job {
     pub stop: Arc<AtomicBool>,
 }
 
-/// Longest sleep of a worker: a stop from outside is noticed within it.
-const NAP: Duration = Duration::from_millis(100);
+/// The processes of a job: a connection to each, in their order, none to oneself.
+pub type Peers = Vec<Option<TcpStream>>;
 
 impl Job {
-    /// Runs until told to stop, or with `until_end` until the topic's end. Publishes every durable checkpoint, the
+    /// Runs alone until told to stop, or with `until_end` until the topic's end. Publishes every durable checkpoint, the
     /// restored one first, and closes `published` when it returns.
     ///
     /// # Errors
     /// Whatever ends it before its time; what is durable stays as it is.
     pub fn run(self) -> Result<Snapshot, JobError> {
-        let result = self.run_inner();
+        self.run_with(Vec::new(), None)
+    }
+
+    /// Runs as one of several processes, as `run`. Process 0 makes the plan and sends it to the others, which give what
+    /// they have received.
+    ///
+    /// # Errors
+    /// As `run`.
+    pub fn run_with(self, peers: Peers, plan: Option<Plan>) -> Result<Snapshot, JobError> {
+        let result = self.run_inner(peers, plan);
         self.published.close();
         result.map(|()| self.status.look())
     }
 
-    fn run_inner(&self) -> Result<(), JobError> {
-        let Job {
-            config,
-            topic,
-            tables,
-            state,
-            ..
-        } = self;
-        let start = restore::start(config, topic.as_ref(), Arc::clone(tables), state, &self.id)?;
-        if start.base.number > 0 {
-            self.published.publish(Arc::clone(&start.base));
-        }
-        let failure = Failure::default();
-        let thread = |error: std::io::Error| JobError::Dataflow(error.to_string());
-        let (writer, writing) =
-            SegmentWriter::start(state.clone(), self.attempt, config.workers).map_err(thread)?;
-        let (shared, job, failed) = (Arc::new(start), self.clone(), failure.clone());
-        let guards = timely::execute(timely::Config::process(config.workers), move |worker| {
-            if let Err(error) = work(worker, &job, &shared, &writer, &failed) {
-                failed.set(error);
+    fn run_inner(&self, mut peers: Peers, plan: Option<Plan>) -> Result<(), JobError> {
+        let mut crew = match plan {
+            Some(plan) => Crew::follow(self, plan)?,
+            None => Crew::lead(self)?,
+        };
+        if self.config.process == 0 {
+            for peer in peers.iter_mut().flatten() {
+                crew.plan
+                    .send(peer)
+                    .map_err(|error| JobError::lost(&error))?;
             }
-        })
+        }
+        let broken = |error: std::io::Error| JobError::Dataflow(error.to_string());
+        let desks = std::mem::take(&mut crew.desks).into_iter();
+        let desks: Vec<_> = desks
+            .map(|(name, desk)| turns::start(name, desk).map_err(broken))
+            .collect::<Result<_, _>>()?;
+        let first = self.config.process * self.config.workers;
+        let kits = std::mem::take(&mut crew.workers).into_iter().map(Some);
+        // Each worker takes its own; no code that can panic runs under the lock.
+        let kits: Mutex<Vec<Option<WorkerKit>>> = Mutex::new(kits.collect());
+        let (builders, guard) = allocators(&self.config, peers).map_err(broken)?;
+        let guards = timely::execute::execute_from(
+            builders,
+            guard,
+            timely::WorkerConfig::default(),
+            move |worker| {
+                let mut kits = kits.lock().unwrap_or_else(PoisonError::into_inner);
+                let kit = kits.get_mut(worker.index() - first).and_then(Option::take);
+                drop(kits);
+                if let Some(kit) = kit {
+                    WorkerLoop::build(kit, worker).run(worker);
+                }
+            },
+        )
         .map_err(JobError::Dataflow)?;
         for result in guards.join() {
             result.map_err(JobError::Dataflow)?;
         }
-        // The last way to the writer went with the workers' closure.
-        drop(writing.join());
-        failure.take().map_or(Ok(()), Err)
+        // The last ways to the desks went with the workers.
+        for desk in desks {
+            drop(desk.join());
+        }
+        crew.end()
     }
 }
 
-/// What worker 0's loop hears from the dataflow between two steps.
-struct Ears {
-    heard: Rc<RefCell<Heard>>,
-    finished: Rc<Finished>,
-}
-
-/// One worker, from restore to the end of the ticks.
-fn work(
-    worker: &mut Worker,
-    job: &Job,
-    start: &Start,
-    writer: &SegmentWriter,
-    failure: &Failure,
-) -> Result<(), JobError> {
-    let me = worker.index();
-    let built = parts(me, job, start, writer, failure);
-    // A worker that can't start still builds the dataflow, so that the others come to their end.
-    let (source_part, windows_part) = match built {
-        Ok(parts) => parts,
-        Err(error) => {
-            failure.set(error);
-            job.stop.store(true, Ordering::Release);
-            let down = Downstream {
-                enricher: Enricher::new(start.versions.clone()),
-                sums: PreAggregate::new(),
-            };
-            let state =
-                crate::window_state::WindowState::new(job.config.rows.window_secs, BTreeSet::new());
-            (
-                Source::new(me, job, (Vec::new(), u32::MAX), down, failure),
-                Windows::new(me, state, writer.clone(), false),
-            )
-        }
-    };
-    let ears = Ears {
-        heard: Rc::default(),
-        finished: Rc::default(),
-    };
-    let handle = build(worker, source_part, windows_part, &ears);
-    let mut chief = None;
-    if me == 0 {
-        let committer = Committer::start(
-            job.state.clone(),
-            (Arc::clone(&job.published), Arc::clone(&job.acks)),
-            Arc::clone(&job.topic),
-            std::thread::current(),
-        )
-        .map_err(|error| JobError::Dataflow(error.to_string()))?;
-        let ledger = Ledger::new(
-            &start.base,
-            start.positions.clone(),
-            start.timeline.clone(),
-            job.config.rows.window_secs,
-        );
-        let now = (job.clock)() / 1_000_000;
-        let driver = Driver::new(job.config.clone(), ledger, start.next_number, now);
-        let pause = Duration::from_millis(job.config.partitions_millis);
-        let lookout = (!job.config.until_end)
-            .then(|| Lookout::start(Arc::clone(&job.topic), pause))
-            .transpose()
-            .map_err(|error| JobError::Dataflow(error.to_string()))?;
-        let helpers = (committer, lookout);
-        chief = Some(Chief::new(job.clone(), driver, helpers, start, handle));
-    } else {
-        drop(handle);
+/// Channels between this process's workers, and to those of the others.
+#[expect(
+    clippy::type_complexity,
+    reason = "timely's own types, as it takes them"
+)]
+fn allocators(
+    config: &JobConfig,
+    peers: Peers,
+) -> std::io::Result<(Vec<AllocatorBuilder>, Box<dyn std::any::Any + Send>)> {
+    let hooks = Hooks::default();
+    let (refill, spill) = (hooks.refill.clone(), hooks.spill.clone());
+    let local = ProcessBuilder::new_typed_vector(config.workers, refill, spill);
+    if peers.len() < 2 {
+        let alone = local.into_iter().map(AllocatorBuilder::Process).collect();
+        return Ok((alone, Box::new(())));
     }
-    loop {
-        let mut nap = None;
-        if let Some(chief) = &mut chief {
-            let first_open = ears.finished.first_open.get();
-            chief.turn(&mut ears.heard.borrow_mut(), first_open, failure);
-            nap = Some(chief.nap().min(NAP));
-        }
-        worker.step_or_park(nap);
-        if !worker.has_dataflows() {
-            break;
-        }
-    }
-    if let Some(chief) = chief {
-        chief.finish(&mut ears.heard.borrow_mut(), failure);
-    }
-    Ok(())
-}
-
-/// This worker's partitions and shards.
-fn parts(
-    me: usize,
-    job: &Job,
-    start: &Start,
-    writer: &SegmentWriter,
-    failure: &Failure,
-) -> Result<(Source, Windows), JobError> {
-    let config = &job.config;
-    let mut partitions = Vec::new();
-    for (id, position) in &start.positions {
-        if usize::try_from(*id).is_ok_and(|id| id % config.workers == me) {
-            let reader = job.topic.reader(*id, position.offset)?;
-            let end = start.ends.get(id).copied();
-            partitions.push(Partition::new(*id, reader, *position, end));
-        }
-    }
-    #[cfg_attr(
-        not(feature = "mutants"),
-        expect(unused_mut, reason = "changed by mutants only")
-    )]
-    let mut sums = PreAggregate::new();
-    #[cfg(feature = "mutants")]
-    {
-        sums.lose_evicted = config.broken(crate::Mutant::EvictedRowLost);
-    }
-    let down = Downstream {
-        enricher: Enricher::new(start.versions.clone()),
-        sums,
-    };
-    let known = u32::try_from(start.positions.len()).unwrap_or(u32::MAX);
-    let source = Source::new(me, job, (partitions, known), down, failure);
-    let state = restore::windows(config, &start.base, &job.state, me)?;
-    let early = broken!(config, NextTickFolded);
-    Ok((source, Windows::new(me, state, writer.clone(), early)))
+    let (process, workers) = (config.process, config.workers);
+    let (tcp, guard) = initialize_networking_from_sockets(local, peers, process, workers, hooks)?;
+    let tcp = tcp.into_iter().map(AllocatorBuilder::Tcp).collect();
+    Ok((tcp, Box::new(guard)))
 }
 
 /// The handle by which worker 0 opens ticks.
 pub(crate) type Ticks = timely::dataflow::operators::vec::input::Handle<u64, Tick>;
 
 /// Builds the dataflow; alike on every worker.
-fn build(worker: &mut Worker, source_part: Source, windows_part: Windows, ears: &Ears) -> Ticks {
+pub(crate) fn build(
+    worker: &mut Worker,
+    source_part: Source,
+    windows_part: Windows,
+    ears: &Ears,
+    told: Option<(Relayed, Failure)>,
+) -> Ticks {
     worker.dataflow::<u64, _, _>(|scope| {
         let (handle, ticks) = scope.new_input::<Tick>();
         let ticks = ticks.broadcast();
+        let mut told = told;
+        ticks
+            .clone()
+            .sink(Pipeline, "relayed", move |(input, frontier)| {
+                input.for_each(|_, ticks| {
+                    if let Some((relayed, _)) = &mut told {
+                        ticks.iter().for_each(|tick| relayed.see(tick));
+                    }
+                });
+                if frontier.is_empty()
+                    && let Some((relayed, failure)) = told.take()
+                {
+                    relayed.end(&failure);
+                }
+            });
         let finished = Rc::clone(&ears.finished);
         let (rows, reports) = source(scope, ticks.clone(), source_part, Rc::clone(&finished));
         let (closed, sealed) = windows(scope, rows, ticks, windows_part);
@@ -306,12 +250,12 @@ fn low(frontier: &MutableAntichain<u64>) -> u64 {
     frontier.frontier().first().copied().unwrap_or(u64::MAX)
 }
 
-/// Groups of a seal, from all processes.
-pub(crate) fn groups_of(sealed: &mut Vec<Sealed>, number: u64) -> BTreeSet<Group> {
-    let mut groups = BTreeSet::new();
+/// Groups of a seal, by the process that has written them.
+pub(crate) fn groups_of(sealed: &mut Vec<Sealed>, number: u64) -> BTreeMap<u32, Vec<Group>> {
+    let mut groups: BTreeMap<u32, Vec<Group>> = BTreeMap::new();
     sealed.retain(|part| {
-        if part.number == number {
-            groups.extend(part.groups.iter().copied());
+        if part.number == number && !part.groups.is_empty() {
+            groups.entry(part.process).or_default().extend(&part.groups);
         }
         part.number > number
     });

@@ -1,16 +1,17 @@
 //! The lookout: asks the topic now and then how many partitions it has, and where they begin.
 //!
-//! A thread of its own, since the answers come over a network. What it finds says from which tick on a partition is read,
+//! Off the workers, since the answers come over a network. What it finds says from which tick on a partition is read,
 //! and what need not be remembered; law 1: a partition begins at its first record and with a clock of its own, whenever
 //! it is found.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::time::Duration;
 
 use flow_topic::{Topic, TopicError};
+
+use crate::turns::{Did, Turns};
 
 /// Where partitions begin is asked at one look of so many: retention moves slowly.
 const LOOKS: u32 = 60;
@@ -23,7 +24,7 @@ pub(crate) enum Found {
     Earliest(BTreeMap<u32, u64>),
 }
 
-/// The way to the thread, which ends, after the question under way, when this is dropped.
+/// The way to the lookout, which ends, after the question under way, when this is dropped.
 pub(crate) struct Lookout {
     news: Receiver<Found>,
     /// Never sent into.
@@ -31,33 +32,62 @@ pub(crate) struct Lookout {
 }
 
 impl Lookout {
-    /// Asks every `pause`.
-    pub(crate) fn start(topic: Arc<dyn Topic>, pause: Duration) -> std::io::Result<Lookout> {
-        let (alive, ended) = mpsc::channel::<()>();
-        let (found, news) = mpsc::sync_channel(2);
-        thread::Builder::new()
-            .name("lookout".to_owned())
-            .spawn(move || {
-                let mut looks = 0..;
-                while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
-                    let asked = look(topic.as_ref(), looks.next().unwrap_or(0));
-                    match asked.map(|all| all.into_iter().try_for_each(|one| found.send(one))) {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_)) => return,
-                        // Whoever reads the topic tells that it is away.
-                        Err(error) => tracing::debug!(%error, "the topic does not answer"),
-                    }
-                }
-            })?;
-        Ok(Lookout {
-            news,
-            _alive: alive,
-        })
-    }
-
     /// What was found since.
     pub(crate) fn news(&self) -> impl Iterator<Item = Found> + '_ {
         self.news.try_iter()
+    }
+}
+
+/// The lookout itself, look by look.
+pub(crate) struct LookDesk {
+    topic: Arc<dyn Topic>,
+    pause: Duration,
+    looks: u32,
+    found: SyncSender<Found>,
+    ended: Receiver<()>,
+}
+
+impl LookDesk {
+    /// Asks every `pause`.
+    pub(crate) fn new(topic: Arc<dyn Topic>, pause: Duration) -> (Lookout, LookDesk) {
+        let (alive, ended) = mpsc::channel();
+        let (found, news) = mpsc::sync_channel(4);
+        let desk = LookDesk {
+            topic,
+            pause,
+            looks: 0,
+            found,
+            ended,
+        };
+        let lookout = Lookout {
+            news,
+            _alive: alive,
+        };
+        (lookout, desk)
+    }
+}
+
+impl Turns for LookDesk {
+    fn turn(&mut self, wait: bool) -> Did {
+        let pause = if wait { self.pause } else { Duration::ZERO };
+        if self.ended.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            return Did::Over;
+        }
+        let looks = self.looks;
+        self.looks = looks.wrapping_add(1);
+        match look(self.topic.as_ref(), looks) {
+            Ok(all) => {
+                for one in all {
+                    // What finds no room is asked again with the next look.
+                    if let Err(TrySendError::Disconnected(_)) = self.found.try_send(one) {
+                        return Did::Over;
+                    }
+                }
+            }
+            // Whoever reads the topic tells that it is away.
+            Err(error) => tracing::debug!(%error, "the topic does not answer"),
+        }
+        Did::Something
     }
 }
 

@@ -16,7 +16,9 @@ use flow_topic::{Topic, TopicError};
 use crate::config::{JobConfig, broken};
 use crate::enrich::Versions;
 use crate::failure::JobError;
+use crate::job::Job;
 use crate::partition::fingerprint;
+use crate::plan::Plan;
 use crate::window_state::WindowState;
 
 /// How long a topic may take to show a record.
@@ -34,24 +36,28 @@ pub(crate) struct Start {
     /// The start was not at the topic's beginning.
     pub(crate) partial: bool,
     pub(crate) next_number: u64,
+    /// Id of this attempt.
+    pub(crate) attempt: u64,
 }
 
 /// Reads the state and checks it against topic, tables and options.
-pub(crate) fn start(
-    config: &JobConfig,
-    topic: &dyn Topic,
-    tables: Arc<TableSet>,
-    state: &StateDir,
-    job: &str,
-) -> Result<Start, JobError> {
+pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
+    let Job {
+        config,
+        topic,
+        state,
+        ..
+    } = job;
+    let topic = topic.as_ref();
     let base = match state.newest()? {
         Some(checkpoint) => {
             same_config(config, &checkpoint)?;
             checkpoint
         }
-        None => genesis(config, job),
+        None => genesis(config, &job.id),
     };
-    let (timeline, versions) = timeline(&base, tables, state)?;
+    let timeline = timeline(&base, &job.tables, state)?;
+    let versions = versions(&timeline, &job.tables, state)?;
     let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
     let mut partial = false;
     for partition in 0..topic.partitions()? {
@@ -85,6 +91,29 @@ pub(crate) fn start(
         versions,
         partial,
         next_number,
+        attempt: job.attempt,
+    })
+}
+
+/// What process 0 has decided, as another process takes it up.
+pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
+    let base = match plan.base {
+        0 => genesis(&job.config, &plan.job),
+        number => job
+            .state
+            .checkpoint(number)?
+            .ok_or(JobError::OtherState { number })?,
+    };
+    let versions = versions(&plan.timeline, &job.tables, &job.state)?;
+    Ok(Start {
+        next_number: base.number + 1,
+        base: Arc::new(base),
+        positions: plan.positions,
+        ends: plan.ends,
+        timeline: plan.timeline,
+        versions,
+        partial: false,
+        attempt: plan.attempt,
     })
 }
 
@@ -137,12 +166,8 @@ fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobErr
     Ok(())
 }
 
-/// The state's table versions, loaded; and the given tables as a new version from L on if they are others.
-fn timeline(
-    base: &Checkpoint,
-    tables: Arc<TableSet>,
-    state: &StateDir,
-) -> Result<(Timeline, Versions), JobError> {
+/// The state's timeline, and the given tables as a new version from L on if they are others.
+fn timeline(base: &Checkpoint, tables: &TableSet, state: &StateDir) -> Result<Timeline, JobError> {
     let mut timeline = base.timeline.clone();
     let archive = tables.archive();
     let hash = flow_state::table_hash(&archive);
@@ -152,18 +177,24 @@ fn timeline(
         let number = newest.map_or(1, |version| version.number + 1);
         let from = timeline.fence_secs;
         timeline.versions.retain(|(start, _)| *start < from);
-        timeline.versions.push((
-            from,
-            TableVersion {
-                number,
-                hash: hash.clone(),
-            },
-        ));
+        timeline
+            .versions
+            .push((from, TableVersion { number, hash }));
     }
+    Ok(timeline)
+}
+
+/// The tables of a timeline, from the archive; those that are at hand are not loaded a second time.
+fn versions(
+    timeline: &Timeline,
+    tables: &Arc<TableSet>,
+    state: &StateDir,
+) -> Result<Versions, JobError> {
+    let hash = flow_state::table_hash(&tables.archive());
     let mut loaded = Vec::new();
     for (from, version) in &timeline.versions {
         let set = if version.hash == hash {
-            Arc::clone(&tables)
+            Arc::clone(tables)
         } else {
             let bytes = state.read_table(&version.hash)?;
             let set = TableSet::from_archive(&bytes).map_err(|error| JobError::Tables {
@@ -179,7 +210,7 @@ fn timeline(
         .iter()
         .rposition(|(from, _)| *from <= timeline.retired_secs)
         .unwrap_or(0);
-    Ok((timeline, Versions::new(loaded.split_off(keep))))
+    Ok(Versions::new(loaded.split_off(keep)))
 }
 
 /// Law 1: the offsets must name the records that were read.
@@ -256,7 +287,7 @@ pub(crate) fn windows(
             continue;
         }
         let segment = state.read_segment::<RowRecord>(**name)?;
-        for shard in (worker..segment.shards()).step_by(config.workers) {
+        for shard in (worker..segment.shards()).step_by(config.all_workers()) {
             for row in segment.shard(shard) {
                 let group = flow_state::Group {
                     rollup: row.rollup,

@@ -10,9 +10,10 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flow_proto::RowRecord;
-use flow_state::Position;
+use flow_state::{Acks, Position};
 use flow_topic::{Topic, Wake};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Pipeline;
@@ -60,6 +61,8 @@ pub(crate) struct Source {
     pub(crate) config: JobConfig,
     pub(crate) metrics: Metrics,
     pub(crate) failure: Failure,
+    acks: Arc<Acks>,
+    stop: Arc<AtomicBool>,
     /// Bytes read in unfinished ticks, oldest first.
     flight: VecDeque<(u64, u64)>,
     told_bytes: u64,
@@ -84,6 +87,8 @@ impl Source {
             config: job.config.clone(),
             metrics: job.metrics.clone(),
             failure: failure.clone(),
+            acks: Arc::clone(&job.acks),
+            stop: Arc::clone(&job.stop),
             flight: VecDeque::new(),
             told_bytes: 0,
         }
@@ -103,7 +108,7 @@ impl Source {
         let new = self.known..tick.partitions;
         self.known = self.known.max(tick.partitions);
         for id in new {
-            if usize::try_from(id).is_ok_and(|id| id % self.config.workers != self.worker) {
+            if !self.config.reads(self.worker, id) {
                 continue;
             }
             match self.topic.reader(id, 0) {
@@ -117,7 +122,9 @@ impl Source {
                 }
                 Err(error) => {
                     self.failure.set(error.into());
-                    reports.push(Report::Failed);
+                    reports.push(Report::Failed {
+                        process: self.config.process,
+                    });
                 }
             }
         }
@@ -129,6 +136,18 @@ impl Source {
         self.down.sums.drain();
         reports.extend(self.partitions.iter_mut().map(|p| Report::Cut(p.cut(tick))));
         self.told_bytes = 0;
+        // Process 0 sees its own without being told.
+        if self.config.process > 0 && self.worker.is_multiple_of(self.config.workers) {
+            reports.push(Report::Followed {
+                process: self.config.process,
+                tick,
+                rows: self.acks.lowest(),
+                raw: self.acks.raw_lowest(),
+            });
+            if self.stop.load(Ordering::Acquire) {
+                reports.push(Report::Stop);
+            }
+        }
     }
 
     /// Reads on in the open tick. True if there may be more to read at once.
@@ -169,7 +188,9 @@ impl Source {
                 Err(error) => {
                     partition.ended = true;
                     self.failure.set(error.into());
-                    reports.push(Report::Failed);
+                    reports.push(Report::Failed {
+                        process: self.config.process,
+                    });
                 }
             }
         }

@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub retired_secs: u64,
     /// What it waits for.
     pub waiting: Waiting,
+    /// In process 0: the last tick that each other process has told of.
+    pub heard_of: BTreeMap<usize, u64>,
 }
 
 /// Where worker 0 shows it.

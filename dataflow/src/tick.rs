@@ -23,6 +23,10 @@ pub(crate) struct Tick {
     pub(crate) seal: u64,
     /// Partitions of the topic: new ones are read from this tick on.
     pub(crate) partitions: u32,
+    /// The newest durable checkpoint, for processes that have not put it themselves.
+    pub(crate) published: u64,
+    /// The last one: when it is sealed, the job has come to its proper end.
+    pub(crate) last: bool,
 }
 
 /// Flows of one slot in one partition and tick: in rows, too early, too late, implausible.
@@ -64,8 +68,17 @@ pub(crate) enum Report {
     },
     /// A partition was read to the end seen at the start.
     Ended,
-    /// A source can't go on; the reason stands in the job's failure cell.
-    Failed,
+    /// How far the followers of another process than 0 have come.
+    Followed {
+        process: usize,
+        tick: u64,
+        rows: u64,
+        raw: u64,
+    },
+    /// A process was told to stop.
+    Stop,
+    /// A source can't go on; the reason stands in the failure cell of its process.
+    Failed { process: usize },
 }
 
 /// A worker has closed a tick: how many keys it holds.

@@ -24,6 +24,8 @@ use crate::window_state::WindowState;
 /// What the operator owns.
 pub(crate) struct Windows {
     pub(crate) worker: usize,
+    /// The first worker of its process.
+    first: bool,
     pub(crate) state: WindowState,
     pub(crate) writer: SegmentWriter,
     /// Rows of ticks that are not being folded yet.
@@ -35,13 +37,14 @@ pub(crate) struct Windows {
 
 impl Windows {
     pub(crate) fn new(
-        worker: usize,
+        (worker, first): (usize, bool),
         state: WindowState,
         writer: SegmentWriter,
         fold_early: bool,
     ) -> Self {
         Windows {
             worker,
+            first,
             state,
             writer,
             early: BTreeMap::new(),
@@ -122,7 +125,7 @@ pub(crate) fn windows<'s>(
                     let rows = windows.state.seal(tick.complete_secs, tick.retired_secs);
                     windows.writer.send(Part {
                         number: tick.seal,
-                        worker: windows.worker,
+                        first: windows.first,
                         rows,
                         ack: ack.clone(),
                         wake: wake.clone(),

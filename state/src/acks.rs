@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Acks {
     sinks: Vec<AtomicU64>,
     raw: Vec<AtomicU64>,
+    /// Of the other processes, as they have told last: lowest of rows, lowest of raw flows.
+    others: Vec<(AtomicU64, AtomicU64)>,
 }
 
 impl Acks {
@@ -22,11 +24,26 @@ impl Acks {
 
     /// For so many sinks of rows and so many of raw flows.
     pub fn with_raw(sinks: usize, raw: usize) -> Arc<Acks> {
+        Acks::beside(sinks, raw, 1)
+    }
+
+    /// As `with_raw`, in process 0 of a job of so many processes, of which the others have stores of their own.
+    pub fn beside(sinks: usize, raw: usize, processes: usize) -> Arc<Acks> {
         let unknown = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
         Arc::new(Acks {
             sinks: unknown(sinks),
             raw: unknown(raw),
+            others: (1..processes).map(|_| Default::default()).collect(),
         })
+    }
+
+    /// Another process tells how far its followers are: the lowest of rows and of raw flows. It never goes back.
+    pub fn hear(&self, process: usize, rows: u64, raw: u64) {
+        let other = process.checked_sub(1).and_then(|i| self.others.get(i));
+        if let Some((held_rows, held_raw)) = other {
+            held_rows.fetch_max(rows, Ordering::AcqRel);
+            held_raw.fetch_max(raw, Ordering::AcqRel);
+        }
     }
 
     /// Sink number `sink` (from 0 on) has everything up to checkpoint `number`. It never goes back.
@@ -46,7 +63,11 @@ impl Acks {
     /// The lowest over all sinks of rows: segments numbered at or below it are no longer needed by any of them.
     /// `u64::MAX` if there are none.
     pub fn lowest(&self) -> u64 {
-        lowest(&self.sinks)
+        lowest(
+            self.sinks
+                .iter()
+                .chain(self.others.iter().map(|(rows, _)| rows)),
+        )
     }
 
     /// Raw sink number `sink` (from 0 on) stands at checkpoint `number` or above in every partition. It never goes
@@ -67,13 +88,16 @@ impl Acks {
     /// The lowest over all raw sinks: checkpoints numbered below it are no longer needed by any of them. `u64::MAX`
     /// if there are none.
     pub fn raw_lowest(&self) -> u64 {
-        lowest(&self.raw)
+        lowest(
+            self.raw
+                .iter()
+                .chain(self.others.iter().map(|(_, raw)| raw)),
+        )
     }
 }
 
-fn lowest(held: &[AtomicU64]) -> u64 {
-    held.iter()
-        .map(|held| held.load(Ordering::Acquire))
+fn lowest<'a>(held: impl Iterator<Item = &'a AtomicU64>) -> u64 {
+    held.map(|held| held.load(Ordering::Acquire))
         .min()
         .unwrap_or(u64::MAX)
 }
@@ -91,6 +115,18 @@ mod tests {
         acks.acknowledge(0, 2);
         assert_eq!((acks.lowest(), acks.of(0), acks.of(9)), (3, 5, 0));
         assert_eq!(Acks::new(0).lowest(), u64::MAX);
+    }
+
+    #[test]
+    fn other_processes_hold_back_until_they_have_told() {
+        let acks = Acks::beside(1, 0, 3);
+        acks.acknowledge(0, 9);
+        acks.hear(1, u64::MAX, 7);
+        assert_eq!((acks.lowest(), acks.raw_lowest()), (0, 0), "one is silent");
+        acks.hear(2, u64::MAX, 8);
+        acks.hear(1, u64::MAX, 6);
+        acks.hear(3, 1, 1);
+        assert_eq!((acks.lowest(), acks.raw_lowest()), (9, 7));
     }
 
     #[test]

@@ -1,0 +1,119 @@
+//! The crew: what one process of a job is made of beside timely, each part ready to be driven.
+//!
+//! `Job::run` gives each part a thread; a simulation gives each its turns, in an order of its own. Law 1: rows do not
+//! depend on that order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::committer::{CommitDesk, Committer};
+use crate::failure::{Failure, JobError};
+use crate::job::Job;
+use crate::lookout::{LookDesk, Lookout};
+use crate::plan::Plan;
+use crate::relay::{RelayDesk, Relayed};
+use crate::restore::{self, Start};
+use crate::segment_writer::{SegmentDesk, SegmentWriter};
+use crate::turns::Turns;
+
+/// One process of a job.
+pub struct Crew {
+    /// What each of its workers is built from, in their order.
+    pub workers: Vec<WorkerKit>,
+    /// What is to be driven beside the workers, each under its name.
+    pub desks: Vec<(&'static str, Box<dyn Turns + Send>)>,
+    /// What the other processes go by.
+    pub plan: Plan,
+    pub(crate) failure: Failure,
+}
+
+/// One worker to be, for the thread that it is going to live on.
+pub struct WorkerKit {
+    pub(crate) index: usize,
+    pub(crate) job: Job,
+    pub(crate) start: Arc<Start>,
+    pub(crate) writer: SegmentWriter,
+    pub(crate) failure: Failure,
+    pub(crate) office: Option<Office>,
+}
+
+/// What the first worker of a process has to do beside its own work.
+pub(crate) enum Office {
+    /// In process 0: drives the job.
+    Chief(Committer, Option<Lookout>),
+    /// In another one: tells its process of the ticks.
+    Relayed(Relayed),
+}
+
+impl Crew {
+    /// Process 0: reads the newest checkpoint and checks it against topic, tables and options.
+    ///
+    /// # Errors
+    /// What does not fit, or cannot be read.
+    pub fn lead(job: &Job) -> Result<Crew, JobError> {
+        Ok(Crew::of(job, restore::start(job)?))
+    }
+
+    /// Another process: goes by what process 0 has decided.
+    ///
+    /// # Errors
+    /// If the state does not hold what the plan says.
+    pub fn follow(job: &Job, plan: Plan) -> Result<Crew, JobError> {
+        Ok(Crew::of(job, restore::follow(job, plan)?))
+    }
+
+    fn of(job: &Job, start: Start) -> Crew {
+        let config = &job.config;
+        if start.base.number > 0 {
+            job.published.publish(Arc::clone(&start.base));
+        }
+        let failure = Failure::default();
+        let process = u32::try_from(config.process).unwrap_or(u32::MAX);
+        let shape = (process, config.workers);
+        let (writer, segments) = SegmentDesk::new(job.state.clone(), start.attempt, shape);
+        let mut desks: Vec<(&'static str, Box<dyn Turns + Send>)> = Vec::new();
+        desks.push(("segment-writer", Box::new(segments)));
+        let published = Arc::clone(&job.published);
+        let mut office = Some(if config.process == 0 {
+            let told = (published, Arc::clone(&job.acks));
+            let (committer, desk) =
+                CommitDesk::new(job.state.clone(), told, Arc::clone(&job.topic));
+            desks.push(("committer", Box::new(desk)));
+            let lookout = (!config.until_end).then(|| {
+                let pause = Duration::from_millis(config.partitions_millis);
+                let (lookout, desk) = LookDesk::new(Arc::clone(&job.topic), pause);
+                desks.push(("lookout", Box::new(desk)));
+                lookout
+            });
+            Office::Chief(committer, lookout)
+        } else {
+            let shown = (published, Arc::clone(&job.status));
+            let (relayed, desk) = RelayDesk::new(job.state.clone(), shown, failure.clone());
+            desks.push(("relay", Box::new(desk)));
+            Office::Relayed(relayed)
+        });
+        let (plan, start) = (Plan::of(&start), Arc::new(start));
+        let kit = |local| WorkerKit {
+            index: config.process * config.workers + local,
+            job: job.clone(),
+            start: Arc::clone(&start),
+            writer: writer.clone(),
+            failure: failure.clone(),
+            office: office.take(),
+        };
+        Crew {
+            workers: (0..config.workers).map(kit).collect(),
+            desks,
+            plan,
+            failure,
+        }
+    }
+
+    /// Why the job has ended before its time, once workers and desks are through.
+    ///
+    /// # Errors
+    /// The first reason there was.
+    pub fn end(&self) -> Result<(), JobError> {
+        self.failure.take().map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,148 @@
+//! The relay: publishes in another process the checkpoints that process 0 has put.
+//!
+//! Ticks carry the number of the newest durable checkpoint to every process; the checkpoint itself is read from the state.
+//! Law 6: only what process 0 has put and won is published, so a follower sees the same chain wherever it runs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{self, TryRecvError};
+
+use flow_state::{Published, StateDir};
+
+use crate::failure::{Failure, JobError};
+use crate::status::Status;
+use crate::tick::Tick;
+use crate::turns::{Did, Turns};
+
+/// The last checkpoint is asked for so often before the relay gives it up: with the pause between two tries, 15 s.
+const TRIES: u32 = 30;
+
+/// What the relay is told.
+enum News {
+    /// This checkpoint is durable.
+    Durable(u64),
+    /// The ticks are over, and this is the number of the last checkpoint, which is being put or is there.
+    Last(u64),
+}
+
+/// The first worker's way to the relay.
+pub(crate) struct Relayed {
+    news: mpsc::Sender<News>,
+    status: Arc<Status>,
+    told: u64,
+    /// The last tick that was seen.
+    last: Option<Tick>,
+}
+
+impl Relayed {
+    /// A tick has come.
+    pub(crate) fn see(&mut self, tick: &Tick) {
+        if tick.published > self.told {
+            self.told = tick.published;
+            drop(self.news.send(News::Durable(tick.published)));
+        }
+        self.status.show(|shown| {
+            shown.tick = tick.n;
+            shown.retired_secs = tick.retired_secs;
+        });
+        self.last = Some(*tick);
+    }
+
+    /// The ticks are over: the last one has sealed a checkpoint, or the job has ended before its time.
+    pub(crate) fn end(self, failure: &Failure) {
+        match self.last.filter(|tick| tick.last) {
+            Some(tick) => drop(self.news.send(News::Last(tick.seal))),
+            None => failure.set(JobError::ended()),
+        }
+    }
+}
+
+/// The relay itself, turn by turn.
+pub(crate) struct RelayDesk {
+    state: StateDir,
+    published: Arc<Published>,
+    status: Arc<Status>,
+    failure: Failure,
+    news: mpsc::Receiver<News>,
+    due: VecDeque<News>,
+    tries: u32,
+}
+
+impl RelayDesk {
+    pub(crate) fn new(
+        state: StateDir,
+        (published, status): (Arc<Published>, Arc<Status>),
+        failure: Failure,
+    ) -> (Relayed, RelayDesk) {
+        let (to_desk, news) = mpsc::channel();
+        let desk = RelayDesk {
+            state,
+            published,
+            status: Arc::clone(&status),
+            failure,
+            news,
+            due: VecDeque::new(),
+            tries: 0,
+        };
+        let relayed = Relayed {
+            news: to_desk,
+            status,
+            told: 0,
+            last: None,
+        };
+        (relayed, desk)
+    }
+
+    /// Reads and publishes one checkpoint. `None`: it is not there.
+    fn publish(&self, number: u64) -> Result<Option<()>, flow_state::StateError> {
+        let Some(checkpoint) = self.state.checkpoint(number)? else {
+            return Ok(None);
+        };
+        self.published.publish(Arc::new(checkpoint));
+        self.status.show(|shown| shown.checkpoint = number);
+        Ok(Some(()))
+    }
+
+    fn one(&mut self, news: &News) -> Did {
+        let (News::Durable(number) | News::Last(number)) = *news;
+        match self.publish(number) {
+            Ok(Some(())) => return Did::Something,
+            // One that is durable and not there any more was followed by others, of which there will be news.
+            Ok(None) if matches!(news, News::Durable(_)) => return Did::Something,
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a checkpoint of process 0 can't be read yet"),
+        }
+        self.tries += 1;
+        if self.tries < TRIES {
+            return Did::Failed;
+        }
+        self.failure.set(JobError::ended());
+        Did::Over
+    }
+}
+
+impl Turns for RelayDesk {
+    fn turn(&mut self, wait: bool) -> Did {
+        let Some(news) = self.due.pop_front() else {
+            let news = if wait {
+                self.news.recv().map_err(TryRecvError::from)
+            } else {
+                self.news.try_recv()
+            };
+            return match news {
+                Ok(news) => {
+                    self.due.push_back(news);
+                    Did::Something
+                }
+                Err(TryRecvError::Empty) => Did::Nothing,
+                Err(TryRecvError::Disconnected) => Did::Over,
+            };
+        };
+        let did = self.one(&news);
+        match did {
+            Did::Failed => self.due.push_front(news),
+            _ => self.tries = 0,
+        }
+        did
+    }
+}

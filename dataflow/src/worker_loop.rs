@@ -1,0 +1,171 @@
+//! The worker's loop: what one worker does before and after each of timely's steps.
+//!
+//! Law 10: a turn never sleeps and never waits for another thread, so that whoever drives it decides when it comes.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use timely::worker::Worker;
+
+use crate::chief::{Chief, Heard};
+use crate::config::broken;
+use crate::crew::{Office, WorkerKit};
+use crate::driver::Driver;
+use crate::enrich::Enricher;
+use crate::failure::{Failure, JobError};
+use crate::job::build;
+use crate::ledger::Ledger;
+use crate::partition::{Downstream, Partition};
+use crate::preaggregate::PreAggregate;
+use crate::restore;
+use crate::source::{Finished, Source};
+use crate::window_state::WindowState;
+use crate::windows::Windows;
+
+/// Longest sleep of a worker: a stop from outside is noticed within it.
+pub(crate) const NAP: Duration = Duration::from_millis(100);
+
+/// What a worker hears from the dataflow between two steps.
+#[derive(Clone, Default)]
+pub(crate) struct Ears {
+    pub(crate) heard: Rc<RefCell<Heard>>,
+    pub(crate) finished: Rc<Finished>,
+}
+
+/// A worker whose dataflow is built.
+pub struct WorkerLoop {
+    ears: Ears,
+    chief: Option<Chief>,
+    failure: Failure,
+}
+
+impl WorkerLoop {
+    /// Restores this worker's part and builds the dataflow, on the worker's own thread. A worker that can't start still
+    /// builds it, so that the others come to their end.
+    pub fn build(kit: WorkerKit, worker: &mut Worker) -> WorkerLoop {
+        let ears = Ears::default();
+        let (source, windows) = parts(&kit).unwrap_or_else(|error| {
+            kit.failure.set(error);
+            kit.job.stop.store(true, Ordering::Release);
+            nothing(&kit)
+        });
+        let (lead, relayed) = match kit.office {
+            Some(Office::Chief(committer, lookout)) => (Some((committer, lookout)), None),
+            Some(Office::Relayed(relayed)) => (None, Some(relayed)),
+            None => (None, None),
+        };
+        let told = relayed.map(|relayed| (relayed, kit.failure.clone()));
+        let ticks = build(worker, source, windows, &ears, told);
+        let (job, start) = (&kit.job, &kit.start);
+        let chief = lead.map(|helpers| {
+            let ledger = Ledger::new(
+                &start.base,
+                start.positions.clone(),
+                start.timeline.clone(),
+                job.config.rows.window_secs,
+            );
+            let now = (job.clock)() / 1_000_000;
+            let numbers = (start.base.number, start.next_number);
+            let driver = Driver::new(job.config.clone(), ledger, numbers, now);
+            Chief::new(job.clone(), driver, helpers, start, ticks)
+        });
+        WorkerLoop {
+            ears,
+            chief,
+            failure: kit.failure,
+        }
+    }
+
+    /// Before each step of the worker. Returns for how long it may sleep if there is nothing to do; `None`: until it is
+    /// woken.
+    pub fn turn(&mut self) -> Option<Duration> {
+        let chief = self.chief.as_mut()?;
+        let first_open = self.ears.finished.first_open.get();
+        chief.turn(&mut self.ears.heard.borrow_mut(), first_open, &self.failure);
+        Some(chief.nap().min(NAP))
+    }
+
+    /// After the dataflow has ended, until it returns true: the last checkpoint is under way.
+    pub fn finish(&mut self) -> bool {
+        match &mut self.chief {
+            Some(chief) => chief.finish(&mut self.ears.heard.borrow_mut(), &self.failure),
+            None => true,
+        }
+    }
+
+    /// From the first turn to the last, on this thread.
+    pub(crate) fn run(mut self, worker: &mut Worker) {
+        loop {
+            let nap = self.turn();
+            worker.step_or_park(nap);
+            if !worker.has_dataflows() {
+                break;
+            }
+        }
+        while !self.finish() {
+            std::thread::park_timeout(NAP);
+        }
+    }
+}
+
+/// This worker's partitions and shards.
+fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
+    let WorkerKit {
+        index: me,
+        job,
+        start,
+        writer,
+        failure,
+        ..
+    } = kit;
+    let config = &job.config;
+    let mut partitions = Vec::new();
+    for (id, position) in &start.positions {
+        if config.reads(*me, *id) {
+            let reader = job.topic.reader(*id, position.offset)?;
+            let end = start.ends.get(id).copied();
+            partitions.push(Partition::new(*id, reader, *position, end));
+        }
+    }
+    #[cfg_attr(
+        not(feature = "mutants"),
+        expect(unused_mut, reason = "changed by mutants only")
+    )]
+    let mut sums = PreAggregate::new();
+    #[cfg(feature = "mutants")]
+    {
+        sums.lose_evicted = config.broken(crate::Mutant::EvictedRowLost);
+    }
+    let down = Downstream {
+        enricher: Enricher::new(start.versions.clone()),
+        sums,
+    };
+    let known = u32::try_from(start.positions.len()).unwrap_or(u32::MAX);
+    let source = Source::new(*me, job, (partitions, known), down, failure);
+    let state = restore::windows(config, &start.base, &job.state, *me)?;
+    let early = broken!(config, NextTickFolded);
+    let place = (*me, me.is_multiple_of(config.workers));
+    Ok((source, Windows::new(place, state, writer.clone(), early)))
+}
+
+/// The parts of a worker that reads and holds nothing.
+fn nothing(kit: &WorkerKit) -> (Source, Windows) {
+    let down = Downstream {
+        enricher: Enricher::new(kit.start.versions.clone()),
+        sums: PreAggregate::new(),
+    };
+    let state = WindowState::new(kit.job.config.rows.window_secs, BTreeSet::new());
+    let none = (Vec::new(), u32::MAX);
+    (
+        Source::new(kit.index, &kit.job, none, down, &kit.failure),
+        Windows::new(
+            (kit.index, kit.index.is_multiple_of(kit.job.config.workers)),
+            state,
+            kit.writer.clone(),
+            false,
+        ),
+    )
+}
