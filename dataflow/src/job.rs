@@ -143,10 +143,6 @@ impl Job {
 }
 
 /// Channels between this process's workers, and to those of the others.
-#[expect(
-    clippy::type_complexity,
-    reason = "timely's own types, as it takes them"
-)]
 fn allocators(
     config: &JobConfig,
     peers: Peers,
