@@ -1,0 +1,95 @@
+//! Calls a process with a lower number than this one, until it answers.
+//!
+//! The order in which processes are started does not matter: whoever is not there yet is called again. Only a verdict that
+//! is proven to come from the job, and would be the same again, ends the start.
+
+use std::io;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::connect::Shared;
+use crate::listen::{PATIENCE, Patient};
+use crate::wire::{self, Hello};
+use crate::{PeersError, proof};
+
+/// Between two calls.
+const AGAIN: Duration = Duration::from_millis(200);
+
+/// Keeps process number `process` connected until the job has started.
+pub(crate) fn keep_calling(process: usize, shared: &Arc<Shared>) {
+    while !shared.is_over() {
+        if !shared.is_connected(process) {
+            match call(process, shared) {
+                Ok(()) => {}
+                Err(Refusal::Again(why)) => shared.note(process, why),
+                Err(Refusal::Final(error)) => {
+                    shared.fail(error);
+                    return;
+                }
+            }
+        }
+        thread::sleep(AGAIN);
+    }
+}
+
+enum Refusal {
+    /// It may be otherwise the next time.
+    Again(String),
+    Final(PeersError),
+}
+
+fn call(process: usize, shared: &Shared) -> Result<(), Refusal> {
+    let cluster = &shared.cluster;
+    let address = cluster.hosts.of(process);
+    let again = |error: io::Error| Refusal::Again(error.to_string());
+    let stream = reach(address).map_err(again)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(again)?;
+    let mut patient = Patient::new(&stream);
+    wire::magic(&mut patient).map_err(again)?;
+    let theirs: [u8; 16] = wire::array(&mut patient).map_err(again)?;
+    let hello = Hello {
+        nonce: proof::nonce().map_err(again)?,
+        build: cluster.build,
+        process: u32::try_from(cluster.process).unwrap_or(u32::MAX),
+        options: cluster.options.clone(),
+    };
+    let sent = hello.send(&mut &stream, &cluster.token, &theirs);
+    sent.map_err(again)?;
+    let verdict = wire::receive_verdict(&mut patient, &cluster.token, &hello.nonce);
+    let Some(words) = verdict.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Refusal::Again(
+            "it hangs up, as it does when the token is another one: compare --token-file"
+                .to_owned(),
+        ),
+        _ => again(error),
+    })?
+    else {
+        let why = "who answers there does not have the token of this job";
+        return Err(Refusal::Again(why.to_owned()));
+    };
+    if !words.is_empty() {
+        return Err(Refusal::Final(PeersError::TurnedAway {
+            process,
+            address: address.to_owned(),
+            why: words,
+        }));
+    }
+    stream.set_nonblocking(true).map_err(again)?;
+    tracing::info!(process, address, "connected to a process of this job");
+    shared.place(process, stream);
+    Ok(())
+}
+
+/// Tries each address that the name leads to.
+fn reach(address: &str) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name leads to no address");
+    for found in address.to_socket_addrs()? {
+        match TcpStream::connect_timeout(&found, PATIENCE) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}

@@ -1,0 +1,158 @@
+//! Answers the processes that call: those with a higher number than this one.
+//!
+//! Law 9: each caller has a thread and two seconds, and there are never more than `MOST` of them; whatever they send, the
+//! start goes on. Law 8: at most so many lines tell of callers that were turned away.
+
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::connect::Shared;
+use crate::proof;
+use crate::wire::{self, Hello, MAGIC};
+
+/// Callers at once.
+const MOST: usize = 64;
+/// Between two looks for a caller, or at whether it is time to end.
+const LOOK: Duration = Duration::from_millis(20);
+/// Time for a whole handshake.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+/// Lines about callers that were turned away.
+const LINES: usize = 50;
+
+/// Accepts until the job has started.
+pub(crate) fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
+    let busy = Arc::new(AtomicUsize::new(0));
+    let told = Arc::new(AtomicUsize::new(0));
+    while !shared.is_over() {
+        let (stream, from) = match listener.accept() {
+            Ok(caller) => caller,
+            // Nobody calls, or the system is out of something: neither may end the start.
+            Err(_) => {
+                thread::sleep(LOOK);
+                continue;
+            }
+        };
+        if busy.fetch_add(1, Ordering::AcqRel) >= MOST {
+            busy.fetch_sub(1, Ordering::AcqRel);
+            continue;
+        }
+        let (shared, answering, told) = (Arc::clone(shared), Arc::clone(&busy), Arc::clone(&told));
+        let thread = thread::Builder::new().name("peer-answer".to_owned());
+        let started = thread.spawn(move || {
+            if let Err(why) = answer(stream, from, &shared)
+                && told.fetch_add(1, Ordering::AcqRel) < LINES
+            {
+                tracing::warn!(%from, "a connection was turned away: {why}");
+            }
+            answering.fetch_sub(1, Ordering::AcqRel);
+        });
+        if started.is_err() {
+            busy.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Hears one caller out. The error says why it is none of us.
+fn answer(stream: TcpStream, from: SocketAddr, shared: &Shared) -> Result<(), String> {
+    let cluster = &shared.cluster;
+    let broken = |error: io::Error| format!("no process of this job ({})", cause(&error));
+    stream.set_nonblocking(false).map_err(broken)?;
+    stream.set_write_timeout(Some(PATIENCE)).map_err(broken)?;
+    let nonce = proof::nonce().map_err(broken)?;
+    let greeting = [&MAGIC[..], &nonce].concat();
+    io::Write::write_all(&mut &stream, &greeting).map_err(broken)?;
+    let mut patient = Patient::new(&stream);
+    let hello = Hello::receive(&mut patient, &cluster.token, &nonce).map_err(broken)?;
+    let Some(hello) = hello else {
+        return Err("it has another token".to_owned());
+    };
+    let process = usize::try_from(hello.process).unwrap_or(usize::MAX);
+    let words = unfit(&hello, process, shared).or_else(|| occupied(process, shared));
+    let verdict = words.as_deref().unwrap_or("");
+    wire::send_verdict(&mut &stream, &cluster.token, &hello.nonce, verdict).map_err(broken)?;
+    if let Some(words) = words {
+        return Err(words);
+    }
+    stream.set_nonblocking(true).map_err(broken)?;
+    tracing::info!(process, %from, "a process of this job has connected");
+    shared.place(process, stream);
+    Ok(())
+}
+
+/// Whether the caller's place is taken, as it is told. One that has gone is given a moment to be noticed, so that a process
+/// that was started again finds room.
+fn occupied(process: usize, shared: &Shared) -> Option<String> {
+    for _ in 0..10 {
+        if !shared.is_connected(process) {
+            return None;
+        }
+        thread::sleep(LOOK);
+    }
+    Some(format!(
+        "process {process} is there already; give each process a --process of its own"
+    ))
+}
+
+/// What speaks against a process that has the token, as it is told.
+fn unfit(hello: &Hello, process: usize, shared: &Shared) -> Option<String> {
+    let cluster = &shared.cluster;
+    let (me, count) = (cluster.process, cluster.hosts.count());
+    if hello.build != cluster.build {
+        return Some(
+            "it runs another build of the program; run the same one everywhere".to_owned(),
+        );
+    }
+    if let Some((key, ours, theirs)) = wire::difference(&cluster.options, &hello.options) {
+        return Some(format!(
+            "process {process} has {key} {theirs}, process {me} has {ours}; give every process the same"
+        ));
+    }
+    if process <= me || process >= count {
+        return Some(format!(
+            "it calls itself process {process} and has called process {me} of {count}; give every process the same --hosts, \
+             and a --process of its own"
+        ));
+    }
+    None
+}
+
+/// Few words for what was wrong with the bytes.
+fn cause(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it has hung up".to_owned(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            "it has said nothing for 2 s".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// A connection that is read until a moment, and no longer, however slowly the bytes come.
+pub(crate) struct Patient<'a> {
+    stream: &'a TcpStream,
+    until: Instant,
+}
+
+impl Patient<'_> {
+    pub(crate) fn new(stream: &TcpStream) -> Patient<'_> {
+        Patient {
+            stream,
+            until: Instant::now() + PATIENCE,
+        }
+    }
+}
+
+impl Read for Patient<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.set_read_timeout(Some(left))?;
+        self.stream.read(into)
+    }
+}
