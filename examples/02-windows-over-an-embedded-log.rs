@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use flow_dataflow::{Job, JobConfig};
 use flow_proto::{Addr, Dialect, Flow, PACK_HEADER, PackBuilder};
-use flow_sinks::{Backoff, Follower, FollowerConfig};
+use flow_sinks::{Backoff, Follower, FollowerConfig, Share};
 use flow_state::{Acks, Published, StateDir};
 use flow_tables::TableSet;
 use flow_topic::{EmbeddedTopic, NewRecord, Options, Timestamps, Topic};
@@ -39,6 +39,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         base: 0,
         shards: (0..64).collect(),
         window_secs: 300,
+        share: Share::default(),
         backoff: Backoff::default(),
         now_secs: Arc::new(|| START_SECS),
     };

@@ -3,6 +3,7 @@
 //! For the hand that edits a configuration, and for a supervisor before it starts the service. Law: it refuses what
 //! the command would refuse, by the same functions, and changes nothing.
 
+mod cluster;
 mod commands;
 pub(crate) mod finding;
 pub(crate) mod flags;

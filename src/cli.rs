@@ -4,6 +4,7 @@
 //! Law: what does not work yet is not here.
 
 mod check;
+mod cluster;
 mod schema;
 mod topic;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use check::{Check, Completions, Man};
+pub(crate) use cluster::Cluster;
 pub(crate) use schema::{Schema, SchemaApply, SchemaDiff, SchemaPrint};
 pub(crate) use topic::{TailFormat, Topic, TopicCreate, TopicDescribe, TopicTail};
 
@@ -258,9 +260,12 @@ pub(crate) struct Run {
     /// Prefix table, asn=FILE or country=FILE (CSV ranges or prefixes); may be repeated.
     #[arg(long, value_name = "KIND=FILE", value_parser = crate::run::table)]
     pub(crate) table: Vec<(flow_tables::Kind, PathBuf)>,
-    /// Worker threads; any number may follow any other on the same state.
+    /// Worker threads of each process; any number may follow any other on the same state.
     #[arg(long, short = 'w', value_name = "N", default_value = "1", value_parser = crate::run::workers)]
     pub(crate) workers: usize,
+    /// The other processes of the job, if it has several.
+    #[command(flatten)]
+    pub(crate) cluster: Cluster,
     /// Read to the offsets seen at the start, let every sink follow, end.
     #[arg(long)]
     pub(crate) until_end: bool,

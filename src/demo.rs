@@ -15,6 +15,7 @@ use flow_ingest::udp::{Collector, Config};
 use flow_state::StateDir;
 use flow_topic::Topic;
 
+use crate::cluster::Place;
 use crate::demo_balance::{Balance, Book};
 use crate::demo_data::{self, Exporters};
 use crate::failure::{Exit, Failure};
@@ -86,6 +87,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
         job_metrics: job_metrics.clone(),
         sink_metrics: sink_metrics.clone(),
         clock: clock::system(),
+        place: Place::default(),
     })?;
     let demo = Arc::new(Demo {
         topic,

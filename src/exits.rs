@@ -4,6 +4,7 @@
 
 use flow_dataflow::JobError;
 use flow_ingest::udp::CollectError;
+use flow_peers::PeersError;
 use flow_sinks::{SinkError, SinkErrorKind};
 use flow_state::StateError;
 use flow_tables::TableError;
@@ -103,13 +104,26 @@ impl From<TableError> for Failure {
     }
 }
 
+impl From<PeersError> for Failure {
+    fn from(error: PeersError) -> Failure {
+        let exit = match &error {
+            PeersError::Gone { .. } => Exit::PeerLost,
+            PeersError::System(_) | PeersError::Listen { .. } => Exit::Io,
+            _ => Exit::Config,
+        };
+        Failure::from_error(exit, &error)
+    }
+}
+
 impl From<JobError> for Failure {
     fn from(error: JobError) -> Failure {
         match error {
             JobError::Topic(error) => error.into(),
             JobError::State(error) => error.into(),
             JobError::Lost { .. } => Failure::from_error(Exit::Taken, &error),
+            JobError::Peer(_) => Failure::from_error(Exit::PeerLost, &error),
             JobError::OtherConfig { .. }
+            | JobError::OtherState
             | JobError::OtherTopic { .. }
             | JobError::Tables { .. } => Failure::from_error(Exit::Config, &error),
             _ => Failure::from_error(Exit::Bug, &error),

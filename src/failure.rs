@@ -20,6 +20,8 @@ pub(crate) enum Exit {
     Unavailable,
     /// A defect of ours.
     Bug,
+    /// Another process of the job has ended, or does not answer.
+    PeerLost,
     /// Reading, writing or binding failed on this machine.
     Io,
     /// Another process holds the state or the topic.
@@ -37,6 +39,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Unavailable => 69,
             Exit::Bug => 70,
+            Exit::PeerLost => 71,
             Exit::Io => 74,
             Exit::Taken => 75,
             Exit::Config => 78,

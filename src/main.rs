@@ -7,6 +7,7 @@ mod catch_up;
 mod check;
 mod cli;
 mod clock;
+mod cluster;
 mod collect;
 mod decode;
 mod demo;
@@ -18,6 +19,7 @@ mod failure;
 mod http;
 mod manual;
 mod mock;
+mod opened;
 mod opening;
 mod panic;
 mod progress;
@@ -31,6 +33,7 @@ mod status;
 mod telemetry;
 mod topic;
 mod units;
+mod watchdog;
 
 use std::process::ExitCode;
 

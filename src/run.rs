@@ -4,15 +4,13 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
 use flow_dataflow::{JobConfig, Metrics, Snapshot, Status, Waiting};
-use flow_sinks::{Source, Store};
-use flow_state::StateDir;
-use flow_tables::{Kind, TableSet};
-use flow_topic::{Context, Options, Topic, TopicError};
+use flow_tables::Kind;
+use flow_topic::Context;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
@@ -20,7 +18,7 @@ use crate::check;
 use crate::cli;
 use crate::failure::Failure;
 use crate::http::{self, Page};
-use crate::opening;
+use crate::opened::{self, Opened};
 use crate::progress::{self, LiveLine};
 use crate::running::{Parts, Running};
 use crate::{clock, signals, status, telemetry};
@@ -40,11 +38,19 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         metrics: flow_topic::Metrics::register(&mut registry),
         ..Context::default()
     };
-    let tables = Arc::new(load_tables(&options.table)?);
-    let state = StateDir::open(&options.state)?;
-    let goes_on = state.newest()?.is_some();
-    let topic = topic(options, context, goes_on)?;
-    let Some(stores) = stores(options, topic.as_ref(), goes_on, &stop)? else {
+    let (config, context) = (config(options), (context, &*stop));
+    let opened = match config.process {
+        0 => opened::lead(options, &config, context)?,
+        _ => opened::follow(options, &config, context)?,
+    };
+    let Some(Opened {
+        topic,
+        tables,
+        state,
+        stores,
+        place,
+    }) = opened
+    else {
         tracing::info!("ended before the job had begun");
         return Ok(());
     };
@@ -54,7 +60,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         .map(|sink| sink.name().to_owned())
         .collect();
     let running = Running::start(Parts {
-        config: config(options),
+        config,
         topic,
         tables,
         state,
@@ -62,6 +68,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         job_metrics: job_metrics.clone(),
         sink_metrics: sink_metrics.clone(),
         clock: clock::system(),
+        place,
     })?;
     let status = Arc::clone(&running.status);
     let counted = (job_metrics.clone(), sink_metrics);
@@ -82,49 +89,6 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         .map_err(|failure| if alone { failure } else { failure.not_quiet() })?;
     line.end(&describe(&last, &job_metrics));
     Ok(())
-}
-
-/// Opens the topic. A new job makes one that is missing, so that it may be started before whoever writes; one that goes
-/// on, or only reads to the end, has nothing to wait for there.
-fn topic(options: &cli::Run, context: Context, goes_on: bool) -> Result<Arc<dyn Topic>, Failure> {
-    let url = &options.topic;
-    match flow_topic::url::open_with(url, None, context.clone()) {
-        Err(TopicError::Missing { url: shown }) if !goes_on && !options.until_end => {
-            let made = flow_topic::url::open_with(url, Some(Options::default()), context)?;
-            tracing::warn!(
-                "{shown}: there was no such topic; made with {} partitions, empty until something is written into it",
-                made.partitions()?
-            );
-            Ok(made)
-        }
-        opened => Ok(opened?),
-    }
-}
-
-/// Opens the stores; `None`: a signal came first. A first start needs every one of them, so that a mistyped address is
-/// found by the hand that has typed it.
-fn stores(
-    options: &cli::Run,
-    topic: &dyn Topic,
-    goes_on: bool,
-    asked: &AtomicBool,
-) -> Result<Option<Vec<Store>>, Failure> {
-    let (sinks, url, timestamps) = (options.sink.clone(), topic.url(), topic.timestamps());
-    let partitions = topic.partitions()?;
-    let opened = opening::unless_asked(asked, move || {
-        check::stores::apart(&sinks).or_refuse()?;
-        let source = Source {
-            url: &url,
-            partitions,
-            timestamps,
-        };
-        let opened = opening::together(&sinks, |sink| match goes_on {
-            true => flow_sinks::open_or_later(sink, &source),
-            false => flow_sinks::open_beside(sink, &source),
-        });
-        opened.map_err(Failure::from)
-    })?;
-    opened.transpose()
 }
 
 type Counted = (flow_dataflow::Metrics, flow_sinks::Metrics);
@@ -165,6 +129,8 @@ fn database(url: &str) -> Option<PathBuf> {
 pub(crate) fn config(options: &cli::Run) -> JobConfig {
     let mut config = JobConfig {
         workers: options.workers,
+        processes: options.cluster.processes,
+        process: options.cluster.process,
         until_end: options.until_end,
         emit_delay_secs: options.emit_delay.as_secs(),
         ..JobConfig::default()
@@ -173,22 +139,6 @@ pub(crate) fn config(options: &cli::Run) -> JobConfig {
     config.rows.slot_time = options.slot_time.into();
     config.rows.framing = options.framing.into();
     config
-}
-
-/// Loads `KIND=FILE` tables; rows that were kept out are told.
-pub(crate) fn load_tables(given: &[(Kind, PathBuf)]) -> Result<TableSet, Failure> {
-    let sources: Vec<_> = given
-        .iter()
-        .map(|(kind, path)| (*kind, path.as_path()))
-        .collect();
-    let (set, report) = TableSet::load(&sources)?;
-    for table in report.tables {
-        tracing::info!(table = %table.name, rows = table.rows, bad = table.bad_rows, "table loaded");
-        for row in table.bad {
-            tracing::warn!(table = %table.name, row = %row, "row kept out");
-        }
-    }
-    Ok(set)
 }
 
 /// `--table KIND=FILE`.
@@ -250,7 +200,6 @@ pub(crate) fn lateness(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Exit;
 
     #[test]
     fn tables_are_named() {
@@ -264,11 +213,5 @@ mod tests {
     #[test]
     fn lateness_is_whole_windows() {
         assert!(lateness("1h").is_ok() && lateness("7m").is_err() && lateness("24h").is_err());
-    }
-
-    #[test]
-    fn failures_keep_their_codes() {
-        let failure = load_tables(&[(Kind::Asn, PathBuf::from("/nowhere.csv"))]).expect_err("none");
-        assert_eq!(failure.parts().0, Exit::Config);
     }
 }

@@ -9,17 +9,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-use flow_dataflow::{Clock, Job, JobConfig, JobError, RawReader, Snapshot, Status, key};
+use flow_dataflow::{Clock, Job, JobConfig, JobError, Plan, RawReader, Snapshot, Status, key};
 use flow_sinks::{
-    Backoff, Follower, FollowerConfig, Lag, RawFollower, RawSink, Sink, SinkError, Store,
+    Backoff, Follower, FollowerConfig, Lag, RawFollower, RawSink, Share, Sink, SinkError, Store,
 };
-use flow_state::{Acks, Published, StateDir};
+use flow_state::{Acks, Published, StateDir, StateError};
 use flow_tables::TableSet;
 use flow_topic::Topic;
 
 use crate::catch_up::{self, Look};
+use crate::cluster::Place;
 use crate::failure::{Exit, Failure};
 use crate::raw_topic::JobTopic;
+use crate::watchdog::Watchdog;
 
 /// What a job is made of.
 pub(crate) struct Parts {
@@ -31,6 +33,8 @@ pub(crate) struct Parts {
     pub(crate) job_metrics: flow_dataflow::Metrics,
     pub(crate) sink_metrics: flow_sinks::Metrics,
     pub(crate) clock: Clock,
+    /// Where this process stands among those of the job.
+    pub(crate) place: Place,
 }
 
 /// A job under way.
@@ -44,17 +48,22 @@ pub(crate) struct Running {
     /// What the sinks have written, and their names.
     written: Written,
     lags: Vec<Lag>,
+    /// Where there are other processes.
+    watchdog: Option<Watchdog>,
 }
 
 impl Running {
     /// Starts everything. A sink that belongs to another job is refused before anything is read.
     pub(crate) fn start(mut parts: Parts) -> Result<Running, Failure> {
-        let newest = parts.state.newest()?;
-        let base = newest.as_ref().map_or(0, |checkpoint| checkpoint.number);
-        let id = newest.map_or_else(|| format!("{:016x}", random()), |checkpoint| checkpoint.job);
+        let place = std::mem::take(&mut parts.place);
+        let (id, base) = identity(&parts.state, place.plan.as_ref())?;
         let published = Published::new();
         let (sinks, raw_sinks) = split(std::mem::take(&mut parts.stores));
-        let acks = Acks::with_raw(sinks.len(), raw_sinks.len());
+        let processes = parts.config.processes;
+        let acks = match place.plan {
+            None => Acks::beside(sinks.len(), raw_sinks.len(), processes),
+            Some(_) => Acks::with_raw(sinks.len(), raw_sinks.len()),
+        };
         let status = Arc::new(Status::default());
         let stop = Arc::new(AtomicBool::new(false));
         let config = follower_config(&parts, &id, base);
@@ -94,6 +103,9 @@ impl Running {
             .map(|(name, run)| follow(name, run, Arc::clone(&stop)))
             .collect::<Result<_, _>>()?;
         let until_end = parts.config.until_end;
+        let watchdog = (processes > 1)
+            .then(|| Watchdog::start(parts.config.process, place.addresses, Arc::clone(&status)))
+            .transpose()?;
         let written = (parts.sink_metrics, names);
         let job = Job {
             config: parts.config,
@@ -111,7 +123,7 @@ impl Running {
         };
         let job = thread::Builder::new()
             .name("job".to_owned())
-            .spawn(move || job.run())?;
+            .spawn(move || job.run_with(place.peers, place.plan))?;
         Ok(Running {
             status,
             job,
@@ -121,6 +133,7 @@ impl Running {
             until_end,
             written,
             lags,
+            watchdog,
         })
     }
 
@@ -143,6 +156,7 @@ impl Running {
     pub(crate) fn join(self, asked: &AtomicBool) -> Result<Snapshot, Failure> {
         let died = |_| Failure::new(Exit::Bug, "a thread of the job has died");
         let job = self.job.join().map_err(died)?;
+        drop(self.watchdog);
         catch_up::wait(&self.followers, self.until_end, || {
             show(&self.lags);
             Look {
@@ -155,6 +169,17 @@ impl Running {
         catch_up::join(self.followers)??;
         Ok(job?)
     }
+}
+
+/// Id of the job, and the checkpoint that it goes on from: as process 0 has decided, or as the state says.
+fn identity(state: &StateDir, plan: Option<&Plan>) -> Result<(String, u64), StateError> {
+    if let Some(plan) = plan {
+        return Ok((plan.job.clone(), plan.base));
+    }
+    Ok(match state.newest()? {
+        Some(checkpoint) => (checkpoint.job, checkpoint.number),
+        None => (format!("{:016x}", random()), 0),
+    })
 }
 
 fn show(lags: &[Lag]) {
@@ -193,6 +218,10 @@ fn follower_config(parts: &Parts, job: &str, base: u64) -> FollowerConfig {
             .filter_map(|shard| u16::try_from(shard).ok())
             .collect(),
         window_secs: parts.config.rows.window_secs,
+        share: Share {
+            process: parts.config.process,
+            processes: parts.config.processes,
+        },
         backoff: Backoff::default(),
         now_secs: Arc::new(move || now() / 1_000_000_000),
     }

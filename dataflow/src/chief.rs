@@ -244,6 +244,7 @@ impl Chief {
             shown.open_keys = open_keys;
             shown.retired_secs = ledger.timeline.retired_secs;
             shown.waiting = waiting;
+            shown.closing = self.ticks.is_none();
             shown.heard_of.clone_from(&self.heard_of);
             if shown.positions != ledger.positions {
                 shown.positions.clone_from(&ledger.positions);

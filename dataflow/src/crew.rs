@@ -51,7 +51,11 @@ impl Crew {
     /// # Errors
     /// What does not fit, or cannot be read.
     pub fn lead(job: &Job) -> Result<Crew, JobError> {
-        Ok(Crew::of(job, restore::start(job)?))
+        let start = restore::start(job)?;
+        if job.config.processes > 1 {
+            job.state.leave_proof(start.attempt)?;
+        }
+        Ok(Crew::of(job, start))
     }
 
     /// Another process: goes by what process 0 has decided.

@@ -59,13 +59,10 @@ pub enum JobError {
     Peer(String),
     /// The state of this process is not that of process 0.
     #[error(
-        "checkpoint {number}, from which process 0 goes on, is not in this process's state: give every process the \
-         same --state"
+        "the state of this process is not that of process 0: give every process the same --state, on storage that all \
+         hosts share"
     )]
-    OtherState {
-        /// The checkpoint.
-        number: u64,
-    },
+    OtherState,
     /// The dataflow could not be started or a worker has ended badly.
     #[error("the dataflow: {0}")]
     Dataflow(String),

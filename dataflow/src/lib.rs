@@ -21,6 +21,7 @@ mod lookout;
 mod metrics;
 #[cfg(feature = "mutants")]
 mod mutant;
+mod operator;
 mod partition;
 mod plan;
 mod preaggregate;
@@ -44,6 +45,7 @@ pub use job::{Clock, Job, Peers};
 pub use metrics::{Metrics, Reason};
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
+pub use operator::operator;
 pub use plan::Plan;
 pub use raw::{RawRead, RawReader, RawSpan};
 pub use restore::fits;

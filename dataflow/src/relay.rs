@@ -44,6 +44,7 @@ impl Relayed {
         self.status.show(|shown| {
             shown.tick = tick.n;
             shown.retired_secs = tick.retired_secs;
+            shown.closing = tick.last;
         });
         self.last = Some(*tick);
     }

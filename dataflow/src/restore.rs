@@ -97,12 +97,12 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
 
 /// What process 0 has decided, as another process takes it up.
 pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
+    if !job.state.holds_proof(plan.attempt)? {
+        return Err(JobError::OtherState);
+    }
     let base = match plan.base {
         0 => genesis(&job.config, &plan.job),
-        number => job
-            .state
-            .checkpoint(number)?
-            .ok_or(JobError::OtherState { number })?,
+        number => job.state.checkpoint(number)?.ok_or(JobError::OtherState)?,
     };
     let versions = versions(&plan.timeline, &job.tables, &job.state)?;
     Ok(Start {

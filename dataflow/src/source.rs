@@ -27,6 +27,7 @@ use crate::config::JobConfig;
 use crate::failure::Failure;
 use crate::job::Job;
 use crate::metrics::Metrics;
+use crate::operator;
 use crate::partition::{Downstream, Partition, Stop};
 use crate::tick::{Report, Tick};
 
@@ -247,6 +248,7 @@ pub(crate) fn source<'s>(
         let mut open: Option<Open> = None;
         let mut told: Vec<Report> = Vec::new();
         move |frontiers| {
+            let _running = operator::enter("source");
             let (mut rows_out, mut reports_out) = (rows_out.activate(), reports_out.activate());
             let mut next: Vec<Option<Open>> = Vec::new();
             input.for_each(|capability, ticks| {

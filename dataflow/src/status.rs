@@ -40,6 +40,8 @@ pub struct Snapshot {
     pub waiting: Waiting,
     /// In process 0: the last tick that each other process has told of.
     pub heard_of: BTreeMap<usize, u64>,
+    /// The last tick is out.
+    pub closing: bool,
 }
 
 /// Where worker 0 shows it.

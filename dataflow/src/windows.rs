@@ -16,6 +16,7 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use crate::operator;
 use crate::segment_writer::{Part, SegmentWriter};
 use crate::source::{Builder, Flowing};
 use crate::tick::{Closed, Sealed, Tick};
@@ -101,6 +102,7 @@ pub(crate) fn windows<'s>(
         let mut sealing: VecDeque<(u64, Capability<u64>)> = VecDeque::new();
         let (ack, acks) = mpsc::channel::<Sealed>();
         move |frontiers| {
+            let _running = operator::enter("windows");
             let (mut closed_out, mut sealed_out) = (closed_out.activate(), sealed_out.activate());
             ticks_in.for_each(|capability, ticks| {
                 for tick in ticks.drain(..) {

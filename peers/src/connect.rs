@@ -162,10 +162,9 @@ fn meet(shared: &Shared, asked: &AtomicBool) -> Result<bool, PeersError> {
                         "a process has gone again while the job was starting"
                     );
                     *place = None;
-                    ready[process..]
-                        .iter_mut()
-                        .take(1)
-                        .for_each(|ready| *ready = false);
+                    if let Some(ready) = ready.get_mut(process) {
+                        *ready = false;
+                    }
                 }
             }
         }

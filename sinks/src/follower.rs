@@ -16,6 +16,7 @@ use crate::following::{self, Following};
 use crate::lag::Lag;
 use crate::metrics::{Metrics, SinkMetrics};
 use crate::segment_rows::SegmentRows;
+use crate::share::Share;
 use crate::{Applied, Cursors, Delta, Sink, SinkError, slot_rows};
 
 /// Between tries: doubles from `first` to `most`.
@@ -48,6 +49,8 @@ pub struct FollowerConfig {
     pub shards: Vec<u16>,
     /// Window of all rollups. Seconds.
     pub window_secs: u64,
+    /// The partitions whose raw flows this process writes.
+    pub share: Share,
     /// Between tries.
     pub backoff: Backoff,
     /// The time for `first_written` and `last_written`: seconds since 1970.
@@ -61,6 +64,7 @@ impl fmt::Debug for FollowerConfig {
             .field("base", &self.base)
             .field("shards", &self.shards.len())
             .field("window_secs", &self.window_secs)
+            .field("share", &self.share)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
     }

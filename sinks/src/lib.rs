@@ -31,6 +31,7 @@ mod raw_places;
 mod raw_topic;
 mod schema;
 mod segment_rows;
+mod share;
 mod slot_rows;
 pub mod sqlite;
 pub mod stdout;
@@ -46,6 +47,7 @@ pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
 pub use raw_follower::RawFollower;
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::{Schema, Standing};
+pub use share::Share;
 pub use url::{Shape, Source, Store, open, open_beside, open_or_later, schema};
 
 /// A store that can follow.

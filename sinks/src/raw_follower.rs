@@ -296,7 +296,9 @@ impl RawFollower {
     /// Places the partitions that are new to it.
     fn place(&mut self, newest: &Checkpoint) -> Result<(), SinkError> {
         let mut places = self.places.take().unwrap_or_default();
-        let new = newest.cut.keys().filter(|p| !places.contains_key(p));
+        let share = self.config.share;
+        let ours = newest.cut.keys().filter(|p| share.holds(**p));
+        let new = ours.filter(|p| !places.contains_key(p));
         let new: Vec<u32> = new.copied().collect();
         if !new.is_empty() {
             let oldest = oldest(&self.state)?;
@@ -317,6 +319,10 @@ impl RawFollower {
             self.tell_placed(&told, &places);
             self.ahead.clear();
             self.current = None;
+        }
+        if places.is_empty() {
+            // Nothing of the topic is this process's: no checkpoint has to be kept for it.
+            self.acks.acknowledge_raw(self.number, newest.number);
         }
         self.places = Some(places);
         self.acknowledge();

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use flow_ingest::udp::Listen;
 
+use super::cluster;
 use super::finding::Findings;
 use super::stores::{given_twice, keeps_raw, shown, store};
 use crate::cli;
@@ -34,6 +35,7 @@ pub(crate) fn job(options: &cli::Run) -> Findings {
             ));
         }
     }
+    cluster::flags(options, &mut found);
     if options.emit_delay > options.allowed_lateness {
         let what = "--emit-delay is longer than --allowed-lateness: a slot would be over before it is first written";
         found.wrong(Failure::new(Exit::Config, what).hint("make the emit delay shorter"));

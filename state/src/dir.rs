@@ -1,7 +1,8 @@
 //! `StateDir`: one job's state in a local directory, held by one process at a time.
 //!
 //! It stands for an object store behind the same calls: immutable files, created whole or not at all.
-//! Law: whoever has a `StateDir` holds the directory's lock; a directory that is not ours is left untouched.
+//! Law: whoever has opened a `StateDir` holds the directory's lock, and lets guests of its own job in beside it; a directory
+//! that is not ours is left untouched.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
@@ -21,7 +22,7 @@ const TABLES: &str = "tables";
 const DAMAGED: &str = "damaged";
 const FOLDERS: [&str; 4] = [CHECKPOINTS, SEGMENTS, TABLES, DAMAGED];
 
-/// A state directory whose lock this process holds. A clone is another handle of the same one, for other threads.
+/// A state directory, whose lock this process holds unless it is a guest. A clone is another handle of the same one, for other threads.
 #[derive(Clone, Debug)]
 pub struct StateDir {
     held: Arc<Held>,
@@ -30,8 +31,9 @@ pub struct StateDir {
 #[derive(Debug)]
 struct Held {
     root: PathBuf,
-    /// Locked for as long as it is open; the system lets go of it when the process ends, however it ends.
-    _lock: File,
+    /// Locked for as long as it is open; the system lets go of it when the process ends, however it ends. `None`: this
+    /// process is a guest.
+    _lock: Option<File>,
 }
 
 impl StateDir {
@@ -59,7 +61,24 @@ impl StateDir {
         Ok(StateDir {
             held: Arc::new(Held {
                 root: path.to_owned(),
-                _lock: lock,
+                _lock: Some(lock),
+            }),
+        })
+    }
+
+    /// Opens a state directory beside the process that holds it: as another process of the same job, or to look at it. Takes
+    /// no lock and makes nothing.
+    ///
+    /// # Errors
+    /// `Missing` if there is none, `Foreign` if it holds something else, `Newer` if a later release has laid it out.
+    pub fn visit(path: &Path) -> Result<StateDir, StateError> {
+        let format = path.join(FORMAT_FILE);
+        File::open(&format).map_err(StateError::io("open", &format))?;
+        refuse_foreign(path)?;
+        Ok(StateDir {
+            held: Arc::new(Held {
+                root: path.to_owned(),
+                _lock: None,
             }),
         })
     }

@@ -12,6 +12,7 @@ mod dir;
 mod error;
 mod files;
 mod frame;
+mod proof;
 mod published;
 mod segment;
 mod sweep;

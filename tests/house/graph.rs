@@ -17,7 +17,7 @@ struct Room {
     unreachable: &'static [&'static str],
 }
 
-const ROOMS: [Room; 7] = [
+const ROOMS: [Room; 8] = [
     Room {
         tag: "proto-alone",
         package: "flow-proto",
@@ -71,6 +71,19 @@ const ROOMS: [Room; 7] = [
             "axum",
             "prost",
             "socket2",
+        ],
+    },
+    Room {
+        tag: "peers-alone",
+        package: "flow-peers",
+        may_use: &[],
+        unreachable: &[
+            "timely",
+            "differential-dataflow",
+            "rusqlite",
+            "axum",
+            "prost",
+            "tokio",
         ],
     },
     Room {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flow_proto::{Rollup, RowRecord, Sums, country_number};
-use flow_sinks::{Backoff, FollowerConfig};
+use flow_sinks::{Backoff, FollowerConfig, Share};
 use flow_state::{
     Acks, Checkpoint, Group, Position, Published, Put, SegmentName, SlotCounts, StateDir,
     TableVersion,
@@ -101,6 +101,7 @@ impl Job {
             base: self.checkpoint.number,
             shards: (0..SHARDS).collect(),
             window_secs: WINDOW,
+            share: Share::default(),
             backoff: Backoff {
                 first: second,
                 most: second,

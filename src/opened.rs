@@ -1,0 +1,155 @@
+//! What a job opens before it begins: topic, tables, state, stores, and the way to its other processes.
+//!
+//! Law 1: process 0 opens and makes what is to be made, and decides; the others open what is there when it has its plan.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use flow_dataflow::JobConfig;
+use flow_sinks::{Source, Store};
+use flow_state::StateDir;
+use flow_tables::{Kind, TableSet};
+use flow_topic::{Context, Options, Topic, TopicError};
+
+use crate::check;
+use crate::cli;
+use crate::cluster::{self, Place};
+use crate::failure::Failure;
+use crate::opening;
+
+/// Everything a job begins with.
+pub(crate) struct Opened {
+    pub(crate) topic: Arc<dyn Topic>,
+    pub(crate) tables: Arc<TableSet>,
+    pub(crate) state: StateDir,
+    pub(crate) stores: Vec<Store>,
+    pub(crate) place: Place,
+}
+
+/// Process 0, or the only one. `None`: a signal has asked for the end before everything was open.
+///
+/// # Errors
+/// Whatever can't be opened, or does not belong to this job.
+pub(crate) fn lead(
+    options: &cli::Run,
+    config: &JobConfig,
+    (context, asked): (Context, &AtomicBool),
+) -> Result<Option<Opened>, Failure> {
+    let tables = Arc::new(load_tables(&options.table)?);
+    let state = StateDir::open(&options.state)?;
+    let goes_on = state.newest()?.is_some();
+    let topic = topic(options, context, goes_on)?;
+    let Some(stores) = stores(options.sink.clone(), topic.as_ref(), goes_on, asked)? else {
+        return Ok(None);
+    };
+    let place = cluster::join(options, config, &topic.url(), asked)?;
+    Ok(place.map(|place| Opened {
+        topic,
+        tables,
+        state,
+        stores,
+        place,
+    }))
+}
+
+/// Another process: takes the tables from the state's archive, and writes raw flows alone.
+///
+/// # Errors
+/// As `lead`.
+pub(crate) fn follow(
+    options: &cli::Run,
+    config: &JobConfig,
+    (context, asked): (Context, &AtomicBool),
+) -> Result<Option<Opened>, Failure> {
+    let topic = flow_topic::url::open_with(&options.topic, None, context)?;
+    let Some(place) = cluster::join(options, config, &topic.url(), asked)? else {
+        return Ok(None);
+    };
+    let state = StateDir::visit(&options.state)?;
+    let goes_on = place.plan.as_ref().is_some_and(|plan| plan.base > 0);
+    let raw = |url: &&String| flow_sinks::url::shape(url).is_ok_and(|shape| shape.raw);
+    let sinks = options.sink.iter().filter(raw).cloned().collect();
+    let Some(mut stores) = stores(sinks, topic.as_ref(), goes_on, asked)? else {
+        return Ok(None);
+    };
+    stores.iter_mut().for_each(|store| store.rollups = None);
+    Ok(Some(Opened {
+        topic,
+        tables: Arc::new(TableSet::default()),
+        state,
+        stores,
+        place,
+    }))
+}
+
+/// Opens the topic. A new job makes one that is missing, so that it may be started before whoever writes; one that goes
+/// on, or only reads to the end, has nothing to wait for there.
+fn topic(options: &cli::Run, context: Context, goes_on: bool) -> Result<Arc<dyn Topic>, Failure> {
+    let url = &options.topic;
+    match flow_topic::url::open_with(url, None, context.clone()) {
+        Err(TopicError::Missing { url: shown }) if !goes_on && !options.until_end => {
+            let made = flow_topic::url::open_with(url, Some(Options::default()), context)?;
+            tracing::warn!(
+                "{shown}: there was no such topic; made with {} partitions, empty until something is written into it",
+                made.partitions()?
+            );
+            Ok(made)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// Opens the stores; `None`: a signal came first. A first start needs every one of them, so that a mistyped address is
+/// found by the hand that has typed it.
+fn stores(
+    sinks: Vec<String>,
+    topic: &dyn Topic,
+    goes_on: bool,
+    asked: &AtomicBool,
+) -> Result<Option<Vec<Store>>, Failure> {
+    let (url, timestamps) = (topic.url(), topic.timestamps());
+    let partitions = topic.partitions()?;
+    let opened = opening::unless_asked(asked, move || {
+        check::stores::apart(&sinks).or_refuse()?;
+        let source = Source {
+            url: &url,
+            partitions,
+            timestamps,
+        };
+        let opened = opening::together(&sinks, |sink| match goes_on {
+            true => flow_sinks::open_or_later(sink, &source),
+            false => flow_sinks::open_beside(sink, &source),
+        });
+        opened.map_err(Failure::from)
+    })?;
+    opened.transpose()
+}
+
+/// Loads `KIND=FILE` tables; rows that were kept out are told.
+pub(crate) fn load_tables(given: &[(Kind, PathBuf)]) -> Result<TableSet, Failure> {
+    let sources: Vec<_> = given
+        .iter()
+        .map(|(kind, path)| (*kind, path.as_path()))
+        .collect();
+    let (set, report) = TableSet::load(&sources)?;
+    for table in report.tables {
+        tracing::info!(table = %table.name, rows = table.rows, bad = table.bad_rows, "table loaded");
+        for row in table.bad {
+            tracing::warn!(table = %table.name, row = %row, "row kept out");
+        }
+    }
+    Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Exit;
+
+    #[test]
+    fn failures_keep_their_codes() {
+        let failure = load_tables(&[(Kind::Asn, PathBuf::from("/nowhere.csv"))]).expect_err("none");
+        assert_eq!(failure.parts().0, Exit::Config);
+    }
+}
