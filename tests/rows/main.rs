@@ -11,15 +11,18 @@
 )]
 
 mod absent;
+mod cluster;
 mod collecting;
 mod every_store;
 mod flowing;
 mod full_disk;
 mod grown;
+mod kills;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
 mod outages;
 mod own;
+mod processes;
 mod raw;
 mod retention;
 mod servers;

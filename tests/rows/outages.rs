@@ -2,7 +2,7 @@
 //!
 //! The servers are this test's own. Afterwards every store equals the oracle.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,18 +31,7 @@ fn each_server_away_for_a_minute_while_flows_run() {
     let mut job = world.job("outages");
     job.stores.push(servers.postgres(""));
     job.stores.push(servers.clickhouse(""));
-    for store in &job.stores {
-        let apply = ["schema", "apply", "--sink", &store.url()];
-        let out = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"))
-            .args(apply)
-            .output()
-            .expect("it runs");
-        assert!(
-            out.status.success(),
-            "{}",
-            String::from_utf8_lossy(&out.stderr)
-        );
-    }
+    job.stores.iter().for_each(Store::apply_schema);
     let (stores, stop) = (job.stores.clone(), AtomicBool::new(false));
     let live = Live::start(world.run(&job, "2", &[]).stderr(Stdio::null()));
     let written = thread::scope(|scope| {

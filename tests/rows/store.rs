@@ -38,6 +38,16 @@ impl Store {
         }
     }
 
+    /// Makes its tables, as the program does at a job's first start.
+    pub(crate) fn apply_schema(&self) {
+        let out = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"))
+            .args(["schema", "apply", "--sink", &self.url()])
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{said}");
+    }
+
     /// Slots and rows.
     pub(crate) fn content(&self) -> Content {
         let slot = self.seconds("slot");
