@@ -1,7 +1,7 @@
 //! kill -9 at random moments, under load, of everything there is: the job, one process of it, the broker, each database.
 //!
-//! Law: at the end every row of every store, and every raw flow, is the oracle's. `FLOW_PIPELINE_KILLS` says how many kills
-//! (default 36), `FLOW_PIPELINE_SEED` at which moments; both are printed.
+//! Law: at the end every row of every store, and every raw flow, is the oracle's. `FLOW_PIPELINE_TEST_KILLS` says how many kills
+//! (default 36), `FLOW_PIPELINE_TEST_SEED` at which moments; both are printed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -85,10 +85,10 @@ impl Supervised<'_> {
 #[test]
 fn at_random_moments_under_load() {
     let (kills, seed) = (
-        number("FLOW_PIPELINE_KILLS", 36),
-        number("FLOW_PIPELINE_SEED", 1),
+        number("FLOW_PIPELINE_TEST_KILLS", 36),
+        number("FLOW_PIPELINE_TEST_SEED", 1),
     );
-    println!("FLOW_PIPELINE_KILLS={kills} FLOW_PIPELINE_SEED={seed}");
+    println!("FLOW_PIPELINE_TEST_KILLS={kills} FLOW_PIPELINE_TEST_SEED={seed}");
     let Some((own, servers)) = Own::up(&["kafka", "postgres", "clickhouse"]) else {
         return;
     };
