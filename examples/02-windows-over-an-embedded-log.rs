@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use flow_dataflow::{Job, JobConfig};
 use flow_proto::{Addr, Dialect, Flow, PACK_HEADER, PackBuilder};
 use flow_sinks::{Backoff, Follower, FollowerConfig, Share};
-use flow_state::{Acks, Published, StateDir};
+use flow_state::{Acks, Published, StateStore};
 use flow_tables::TableSet;
 use flow_topic::{EmbeddedTopic, NewRecord, Options, Timestamps, Topic};
 
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fill(topic.as_ref())?;
 
     // 2. What job and stores share: the state directory, news of checkpoints, and how far each store has come.
-    let state = StateDir::open(&folder.path().join("state"))?;
+    let state = StateStore::open(folder.path().join("state"))?;
     let (published, acks) = (Published::new(), Acks::new(1));
 
     // 3. A store that follows the checkpoints on a thread of its own.

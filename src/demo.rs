@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use flow_dataflow::{JobConfig, Snapshot};
 use flow_ingest::metrics::Totals;
 use flow_ingest::udp::{Collector, Config};
-use flow_state::StateDir;
+use flow_state::StateStore;
 use flow_topic::Topic;
 
 use crate::cluster::Place;
@@ -50,7 +50,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     let mut registry = telemetry::registry();
     let directory = demo_data::directory(options.data.as_deref())?;
     let database = directory.join("flows.sqlite");
-    let state = StateDir::open(&directory.join("state"))?;
+    let state = StateStore::open(directory.join("state"))?;
     let url = format!("sqlite://{}", database.display());
     let store = flow_sinks::open(&url)?;
     let before = decoded_before(&state, &database)?;
@@ -126,7 +126,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
 }
 
 /// Flows that earlier demos here have decoded: the state knows the newest, the database those of more than a day ago.
-fn decoded_before(state: &StateDir, database: &Path) -> Result<u64, Failure> {
+fn decoded_before(state: &StateStore, database: &Path) -> Result<u64, Failure> {
     let checkpoint = state.newest()?;
     let slots = checkpoint
         .iter()

@@ -13,7 +13,7 @@ use flow_ingest::mock::{
     encoder,
 };
 use flow_proto::{Dialect, FlowType, Framing, messages};
-use flow_state::StateDir;
+use flow_state::StateStore;
 use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV, DEMO_OWN_ASNS, Kind, Source, TableSet};
 use flow_topic::{Context, Metrics, Timestamps, Topic};
 
@@ -113,7 +113,7 @@ pub(crate) fn back_fill(
 }
 
 /// Flows in the topic that the state has not read: what an earlier demo left when it was killed.
-pub(crate) fn backlog(topic: &dyn Topic, state: &StateDir) -> Result<u64, Failure> {
+pub(crate) fn backlog(topic: &dyn Topic, state: &StateStore) -> Result<u64, Failure> {
     let cut = state
         .newest()?
         .map(|checkpoint| checkpoint.cut)

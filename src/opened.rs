@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 
 use flow_dataflow::JobConfig;
 use flow_sinks::{Source, Store};
-use flow_state::StateDir;
+use flow_state::StateStore;
 use flow_tables::{Kind, TableSet};
 use flow_topic::{Context, Options, Topic, TopicError};
 
@@ -22,7 +22,7 @@ use crate::opening;
 pub(crate) struct Opened {
     pub(crate) topic: Arc<dyn Topic>,
     pub(crate) tables: Arc<TableSet>,
-    pub(crate) state: StateDir,
+    pub(crate) state: StateStore,
     pub(crate) stores: Vec<Store>,
     pub(crate) place: Place,
 }
@@ -37,7 +37,7 @@ pub(crate) fn lead(
     (context, asked): (Context, &AtomicBool),
 ) -> Result<Option<Opened>, Failure> {
     let tables = Arc::new(load_tables(&options.table)?);
-    let state = StateDir::open(&options.state)?;
+    let state = StateStore::open(&options.state)?;
     let goes_on = state.newest()?.is_some();
     let topic = topic(options, context, goes_on)?;
     let Some(stores) = stores(options.sink.clone(), topic.as_ref(), goes_on, asked)? else {
@@ -66,7 +66,7 @@ pub(crate) fn follow(
     let Some(place) = cluster::join(options, config, &topic.url(), asked)? else {
         return Ok(None);
     };
-    let state = StateDir::visit(&options.state)?;
+    let state = StateStore::join(&options.state)?;
     let goes_on = place.plan.as_ref().is_some_and(|plan| plan.base > 0);
     let raw = |url: &&String| flow_sinks::url::shape(url).is_ok_and(|shape| shape.raw);
     let sinks = options.sink.iter().filter(raw).cloned().collect();

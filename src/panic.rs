@@ -67,7 +67,7 @@ mod tests {
     use std::thread::Builder;
 
     use flow_dataflow::{Job, JobConfig};
-    use flow_state::{Acks, Published, StateDir};
+    use flow_state::{Acks, Published, StateStore};
     use flow_topic::{Bounds, Reader, RecordRef, Timestamps, Topic, TopicError, Writer};
 
     /// Set in the child that panics.
@@ -145,7 +145,7 @@ mod tests {
                 },
                 topic: Arc::new(Trap),
                 tables: Arc::default(),
-                state: StateDir::open(folder.path()).expect("new"),
+                state: StateStore::open(folder.path()).expect("new"),
                 published: Published::new(),
                 acks: Acks::new(0),
                 metrics: flow_dataflow::Metrics::default(),

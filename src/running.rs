@@ -13,7 +13,7 @@ use flow_dataflow::{Clock, Job, JobConfig, JobError, Plan, RawReader, Snapshot, 
 use flow_sinks::{
     Backoff, Follower, FollowerConfig, Lag, RawFollower, RawSink, Share, Sink, SinkError, Store,
 };
-use flow_state::{Acks, Published, StateDir, StateError};
+use flow_state::{Acks, Published, StateError, StateStore};
 use flow_tables::TableSet;
 use flow_topic::Topic;
 
@@ -28,7 +28,7 @@ pub(crate) struct Parts {
     pub(crate) config: JobConfig,
     pub(crate) topic: Arc<dyn Topic>,
     pub(crate) tables: Arc<TableSet>,
-    pub(crate) state: StateDir,
+    pub(crate) state: StateStore,
     pub(crate) stores: Vec<Store>,
     pub(crate) job_metrics: flow_dataflow::Metrics,
     pub(crate) sink_metrics: flow_sinks::Metrics,
@@ -172,7 +172,7 @@ impl Running {
 }
 
 /// Id of the job, and the checkpoint that it goes on from: as process 0 has decided, or as the state says.
-fn identity(state: &StateDir, plan: Option<&Plan>) -> Result<(String, u64), StateError> {
+fn identity(state: &StateStore, plan: Option<&Plan>) -> Result<(String, u64), StateError> {
     if let Some(plan) = plan {
         return Ok((plan.job.clone(), plan.base));
     }

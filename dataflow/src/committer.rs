@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread::{self, Thread};
 
-use flow_state::{Acks, Checkpoint, Published, Put, StateDir};
+use flow_state::{Acks, Checkpoint, Published, Put, StateStore};
 use flow_topic::Topic;
 
 use crate::turns::{Did, Turns};
@@ -49,7 +49,7 @@ enum Stage {
 
 /// The committer itself, turn by turn.
 pub(crate) struct CommitDesk {
-    state: StateDir,
+    state: StateStore,
     published: Arc<Published>,
     acks: Arc<Acks>,
     /// Shows others how far the job is.
@@ -61,7 +61,7 @@ pub(crate) struct CommitDesk {
 
 impl CommitDesk {
     pub(crate) fn new(
-        state: StateDir,
+        state: StateStore,
         (published, acks): (Arc<Published>, Arc<Acks>),
         topic: Arc<dyn Topic>,
     ) -> (Committer, CommitDesk) {

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow_state::{Acks, Group, Published, StateDir};
+use flow_state::{Acks, Group, Published, StateStore};
 use flow_tables::TableSet;
 use flow_topic::Topic;
 use timely::communication::Hooks;
@@ -52,7 +52,7 @@ pub struct Job {
     /// Today's tables.
     pub tables: Arc<TableSet>,
     /// Where its checkpoints are.
-    pub state: StateDir,
+    pub state: StateStore,
     /// Where it tells the followers of durable checkpoints.
     pub published: Arc<Published>,
     /// How far the sinks have followed.

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{self, TryRecvError};
 
-use flow_state::{Published, StateDir};
+use flow_state::{Published, StateStore};
 
 use crate::failure::{Failure, JobError};
 use crate::status::Status;
@@ -60,7 +60,7 @@ impl Relayed {
 
 /// The relay itself, turn by turn.
 pub(crate) struct RelayDesk {
-    state: StateDir,
+    state: StateStore,
     published: Arc<Published>,
     status: Arc<Status>,
     failure: Failure,
@@ -71,7 +71,7 @@ pub(crate) struct RelayDesk {
 
 impl RelayDesk {
     pub(crate) fn new(
-        state: StateDir,
+        state: StateStore,
         (published, status): (Arc<Published>, Arc<Status>),
         failure: Failure,
     ) -> (Relayed, RelayDesk) {

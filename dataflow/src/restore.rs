@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_proto::RowRecord;
-use flow_state::{Checkpoint, Position, StateDir, TableVersion, Timeline};
+use flow_state::{Checkpoint, Position, StateStore, TableVersion, Timeline};
 use flow_tables::TableSet;
 use flow_topic::{Topic, TopicError};
 
@@ -167,7 +167,11 @@ fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobErr
 }
 
 /// The state's timeline, and the given tables as a new version from L on if they are others.
-fn timeline(base: &Checkpoint, tables: &TableSet, state: &StateDir) -> Result<Timeline, JobError> {
+fn timeline(
+    base: &Checkpoint,
+    tables: &TableSet,
+    state: &StateStore,
+) -> Result<Timeline, JobError> {
     let mut timeline = base.timeline.clone();
     let archive = tables.archive();
     let hash = flow_state::table_hash(&archive);
@@ -188,7 +192,7 @@ fn timeline(base: &Checkpoint, tables: &TableSet, state: &StateDir) -> Result<Ti
 fn versions(
     timeline: &Timeline,
     tables: &Arc<TableSet>,
-    state: &StateDir,
+    state: &StateStore,
 ) -> Result<Versions, JobError> {
     let hash = flow_state::table_hash(&tables.archive());
     let mut loaded = Vec::new();
@@ -259,7 +263,7 @@ fn same_topic(topic: &dyn Topic, partition: u32, at: &Position) -> Result<(), Jo
 pub(crate) fn windows(
     config: &JobConfig,
     base: &Checkpoint,
-    state: &StateDir,
+    state: &StateStore,
     worker: usize,
 ) -> Result<WindowState, JobError> {
     let window_secs = config.rows.window_secs;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc::{self, TryRecvError};
 
 use flow_proto::RowRecord;
-use flow_state::{Group, SegmentName, StateDir, StateError};
+use flow_state::{Group, SegmentName, StateError, StateStore};
 use timely::scheduling::SyncActivator;
 
 use crate::tick::Sealed;
@@ -39,7 +39,7 @@ impl SegmentWriter {
 
 /// The writer itself, turn by turn.
 pub(crate) struct SegmentDesk {
-    state: StateDir,
+    state: StateStore,
     attempt: u64,
     process: u32,
     workers: usize,
@@ -53,7 +53,7 @@ pub(crate) struct SegmentDesk {
 impl SegmentDesk {
     /// For process number `process`, with so many workers of its own.
     pub(crate) fn new(
-        state: StateDir,
+        state: StateStore,
         attempt: u64,
         (process, workers): (u32, usize),
     ) -> (SegmentWriter, SegmentDesk) {
@@ -146,7 +146,7 @@ impl Whole {
         }
     }
 
-    fn write(&self, state: &StateDir) -> Result<(), StateError> {
+    fn write(&self, state: &StateStore) -> Result<(), StateError> {
         if self.groups.is_empty() {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flow_dataflow::JobConfig;
 use flow_proto::{Addr, Dialect, Flow, PackBuilder};
-use flow_state::StateDir;
+use flow_state::StateStore;
 use flow_tables::TableSet;
 use support::Attempt;
 use support::follower::Table;
@@ -45,7 +45,7 @@ fn packs_become_rows() {
         let topic = MemoryTopic::new(partitions);
         topic.reveal_all();
         let dir = tempfile::tempdir().expect("a folder");
-        let state = StateDir::open(dir.path()).expect("a state");
+        let state = StateStore::open(dir.path()).expect("a state");
         let config = JobConfig {
             workers,
             until_end: true,

@@ -9,7 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flow_state::{Acks, Checkpoint, Published, StateDir};
+use flow_state::{Acks, Checkpoint, Published, StateStore};
 use prometheus_client::metrics::counter::Counter;
 
 use crate::following::{self, Following};
@@ -84,7 +84,7 @@ pub enum Step {
 /// Follows the checkpoints for one store.
 pub struct Follower {
     sink: Box<dyn Sink>,
-    state: StateDir,
+    state: StateStore,
     published: Arc<Published>,
     acks: Arc<Acks>,
     /// Its number in `acks`.
@@ -111,7 +111,7 @@ impl Follower {
     /// For the sink that has this number in `acks`. Metrics: see `with_metrics`.
     pub fn new(
         sink: Box<dyn Sink>,
-        state: StateDir,
+        state: StateStore,
         published: Arc<Published>,
         (acks, number): (Arc<Acks>, usize),
         config: FollowerConfig,

@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use flow_state::{Acks, Checkpoint, Published, StateDir, StateError};
+use flow_state::{Acks, Checkpoint, Published, StateError, StateStore};
 use prometheus_client::metrics::counter::Counter;
 
 use crate::following::{self, Following};
@@ -29,7 +29,7 @@ use crate::{
 pub struct RawFollower {
     sink: Box<dyn RawSink>,
     topic: Box<dyn RawTopic>,
-    state: StateDir,
+    state: StateStore,
     published: Arc<Published>,
     acks: Arc<Acks>,
     /// Its number among the raw sinks in `acks`.
@@ -65,7 +65,7 @@ impl RawFollower {
     /// `with_metrics`.
     pub fn new(
         (sink, topic): (Box<dyn RawSink>, Box<dyn RawTopic>),
-        state: StateDir,
+        state: StateStore,
         published: Arc<Published>,
         (acks, number): (Arc<Acks>, usize),
         config: FollowerConfig,
@@ -418,7 +418,7 @@ fn lag(published: &Arc<Published>, config: &FollowerConfig, metrics: &RawMetrics
 }
 
 /// A checkpoint, unless it is gone or not whole.
-fn readable(state: &StateDir, number: u64) -> Result<Option<Checkpoint>, SinkError> {
+fn readable(state: &StateStore, number: u64) -> Result<Option<Checkpoint>, SinkError> {
     match state.checkpoint(number) {
         Ok(checkpoint) => Ok(checkpoint),
         Err(error @ StateError::Damaged { .. }) => {
@@ -430,7 +430,7 @@ fn readable(state: &StateDir, number: u64) -> Result<Option<Checkpoint>, SinkErr
 }
 
 /// The oldest checkpoint that is left.
-fn oldest(state: &StateDir) -> Result<Option<Checkpoint>, SinkError> {
+fn oldest(state: &StateStore) -> Result<Option<Checkpoint>, SinkError> {
     for number in state.numbers()? {
         if let Some(checkpoint) = readable(state, number)? {
             return Ok(Some(checkpoint));

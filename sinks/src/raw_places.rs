@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use flow_state::{Checkpoint, Position, StateDir, StateError};
+use flow_state::{Checkpoint, Position, StateError, StateStore};
 
 use crate::{RawCursors, SinkError};
 
@@ -61,7 +61,7 @@ pub(crate) enum Placed {
 
 /// Finds the places of partitions.
 pub(crate) struct Places<'a> {
-    pub(crate) state: &'a StateDir,
+    pub(crate) state: &'a StateStore,
     pub(crate) cursors: &'a RawCursors,
     /// The newest checkpoint that is known.
     pub(crate) newest: &'a Checkpoint,

@@ -8,14 +8,14 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use flow_proto::{Rollup, RowRecord};
-use flow_state::{Checkpoint, Group, SegmentName, StateDir, StateError};
+use flow_state::{Checkpoint, Group, SegmentName, StateError, StateStore};
 
 use crate::{Row, Rows, SinkError};
 
 /// Rows numbered above a cursor, of some shards.
 #[derive(Debug)]
 pub(crate) struct SegmentRows<'a> {
-    state: &'a StateDir,
+    state: &'a StateStore,
     checkpoint: &'a Checkpoint,
     shards: &'a [u16],
     /// Segments in ascending order, each with the groups that are wanted of it.
@@ -37,7 +37,7 @@ pub(crate) fn reaches(checkpoint: &Checkpoint, from: u64, group: &Group) -> bool
 
 impl<'a> SegmentRows<'a> {
     pub(crate) fn new(
-        state: &'a StateDir,
+        state: &'a StateStore,
         checkpoint: &'a Checkpoint,
         from: u64,
         shards: &'a [u16],

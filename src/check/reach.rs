@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use flow_dataflow::JobConfig;
 use flow_sinks::Standing;
-use flow_state::StateDir;
+use flow_state::StateStore;
 use flow_topic::{Timestamps, Topic, TopicError};
 
 use super::finding::Findings;
@@ -74,7 +74,7 @@ pub(super) fn state(
         found.good(format!("state {shown}: new"));
         return Some(State::default());
     }
-    let newest = StateDir::open(path).and_then(|state| state.newest());
+    let newest = StateStore::open(path).and_then(|state| state.newest());
     let checkpoint = found.take(newest, |newest| match newest {
         Some(at) => format!("state {shown}: checkpoint {} of job {}", at.number, at.job),
         None => format!("state {shown}: without a checkpoint yet"),

@@ -3,12 +3,10 @@
 //! Every process loads its tables from here, so that a row's table version means the same bytes for ever (law 3).
 //! Law: what is read has the hash that it was asked for by.
 
-use std::fs;
-use std::path::PathBuf;
-
 use sha2::{Digest, Sha256};
 
-use crate::{StateDir, StateError, files};
+use crate::layout::TABLES;
+use crate::{StateError, StateStore};
 
 /// The name under which bytes are archived: SHA-256 in lower-case hex.
 pub fn table_hash(bytes: &[u8]) -> String {
@@ -18,16 +16,16 @@ pub fn table_hash(bytes: &[u8]) -> String {
         .collect()
 }
 
-impl StateDir {
+impl StateStore {
     /// Archives a table version under its hash; durable when it returns. One that is there already is left alone.
     ///
     /// # Errors
     /// `Unfit` if the hash is not that of the bytes, `Io`.
     pub fn archive_table(&self, hash: &str, bytes: &[u8]) -> Result<(), StateError> {
-        let path = self.table_path(hash);
+        let name = table_name(hash);
         if table_hash(bytes) != hash {
             return Err(StateError::Unfit {
-                path,
+                path: self.shown(&name),
                 what: "the hash is not that of the bytes".into(),
             });
         }
@@ -37,8 +35,10 @@ impl StateDir {
             Err(StateError::Missing { .. } | StateError::Damaged { .. }) => (),
             Err(error) => return Err(error),
         }
-        let temporary = files::write_temporary(&path, u64::from(std::process::id()), &[bytes])?;
-        files::place_over(&temporary, &path)
+        let put = self
+            .objects()
+            .put(&name, u64::from(std::process::id()), &[bytes]);
+        put.map_err(StateError::io("write", &self.shown(&name)))
     }
 
     /// The bytes of a table version.
@@ -46,22 +46,27 @@ impl StateDir {
     /// # Errors
     /// `Missing` if it was never archived, `Damaged` if its hash is another one, `Io`.
     pub fn read_table(&self, hash: &str) -> Result<Vec<u8>, StateError> {
-        let path = self.table_path(hash);
-        let bytes = fs::read(&path).map_err(StateError::io("read", &path))?;
+        let name = table_name(hash);
+        let path = self.shown(&name);
+        let bytes = self
+            .objects()
+            .get(&name)
+            .map_err(StateError::io("read", &path))?;
         if table_hash(&bytes) == hash {
             Ok(bytes)
         } else {
             Err(StateError::damaged(&path, "its hash is not its name"))
         }
     }
+}
 
-    fn table_path(&self, hash: &str) -> PathBuf {
-        // A name from a damaged or hostile checkpoint must not lead out of the folder.
-        let safe: String = hash
-            .chars()
-            .filter(char::is_ascii_hexdigit)
-            .take(64)
-            .collect();
-        self.tables().join(safe)
-    }
+/// The object of a table version.
+fn table_name(hash: &str) -> String {
+    // A name from a damaged or hostile checkpoint must not lead out of the folder.
+    let safe: String = hash
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .take(64)
+        .collect();
+    format!("{TABLES}/{safe}")
 }

@@ -4,12 +4,9 @@
 //! and no higher number exists (old objects are deleted, so a process that slept can find its number free again);
 //! an unknown outcome is asked again by the same call.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::Path;
-
-use crate::files::{self, Placed};
-use crate::{Checkpoint, StateDir, StateError, decode_checkpoint, encode_checkpoint};
+use crate::layout::{self, CHECKPOINTS, DAMAGED};
+use crate::objects::Placed;
+use crate::{Checkpoint, StateError, StateStore, decode_checkpoint, encode_checkpoint};
 
 /// What became of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,34 +18,33 @@ pub enum Put {
     Lost,
 }
 
-impl StateDir {
+impl StateStore {
     /// The newest whole checkpoint; `None` if there has never been one.
     ///
-    /// Newer ones that are torn or flipped are set aside in `damaged/`, with a warning in the log.
+    /// Newer ones that are torn or flipped are set aside in `damaged/`, with a warning in the log; by a handle that
+    /// has joined they are passed over.
     ///
     /// # Errors
     /// `Damaged` if there are checkpoints and none is whole: to begin anew must be the operator's decision.
     pub fn newest(&self) -> Result<Option<Checkpoint>, StateError> {
         let mut last_damage = None;
         for number in self.numbers()?.into_iter().rev() {
-            let path = self.checkpoint_path(number);
-            match read_checkpoint(&path, number) {
-                Ok(checkpoint) => return Ok(Some(checkpoint)),
+            match self.read_checkpoint(number) {
                 Err(error @ StateError::Damaged { .. }) => {
                     tracing::warn!(%error, "checkpoint set aside, the one before it is used");
-                    last_damage = Some((path, error));
+                    self.set_aside(number)?;
+                    last_damage = Some(error);
                 }
-                Err(error) => return Err(error),
+                read => return read.map(Some),
             }
-            self.set_aside(&last_damage)?;
         }
         match last_damage {
-            None if files::names(&self.damaged())?.is_empty() => Ok(None),
+            None if self.list(DAMAGED)?.is_empty() => Ok(None),
             None => Err(StateError::damaged(
-                &self.damaged(),
+                &self.shown(DAMAGED),
                 "no whole checkpoint is left",
             )),
-            Some((_, error)) => Err(error),
+            Some(error) => Err(error),
         }
     }
 
@@ -59,7 +55,7 @@ impl StateDir {
     /// # Errors
     /// `Io` if the directory cannot be listed.
     pub fn next_number(&self) -> Result<u64, StateError> {
-        let aside = numbers_in(&self.damaged())?;
+        let aside = self.numbers_in(DAMAGED)?;
         Ok(self.numbers()?.into_iter().chain(aside).max().unwrap_or(0) + 1)
     }
 
@@ -69,11 +65,15 @@ impl StateDir {
     /// # Errors
     /// `Io` if the outcome is unknown: nothing was lost, the newest one stands.
     pub fn put(&self, checkpoint: &Checkpoint) -> Result<Put, StateError> {
-        let path = self.checkpoint_path(checkpoint.number);
+        let name = layout::checkpoint(checkpoint.number);
+        let path = self.shown(&name);
         let file = encode_checkpoint(checkpoint, &path)?;
-        let temporary = files::write_temporary(&path, checkpoint.attempt, &[&file])?;
-        if files::place_if_absent(&temporary, &path)? == Placed::Existed {
-            match read_checkpoint(&path, checkpoint.number) {
+        let placed = self
+            .objects()
+            .put_if_absent(&name, checkpoint.attempt, &[&file])
+            .map_err(StateError::io("create", &path))?;
+        if placed == Placed::Existed {
+            match self.read_checkpoint(checkpoint.number) {
                 Ok(held) if held.attempt == checkpoint.attempt => (),
                 Ok(_) | Err(StateError::Damaged { .. } | StateError::Newer { .. }) => {
                     return Ok(Put::Lost);
@@ -93,7 +93,7 @@ impl StateDir {
     /// # Errors
     /// `Damaged` if it is not whole, `Newer`, `Io`.
     pub fn checkpoint(&self, number: u64) -> Result<Option<Checkpoint>, StateError> {
-        match read_checkpoint(&self.checkpoint_path(number), number) {
+        match self.read_checkpoint(number) {
             Ok(checkpoint) => Ok(Some(checkpoint)),
             Err(StateError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -105,47 +105,47 @@ impl StateDir {
     /// # Errors
     /// `Io` if the directory cannot be listed.
     pub fn numbers(&self) -> Result<Vec<u64>, StateError> {
-        numbers_in(&self.checkpoints())
+        self.numbers_in(CHECKPOINTS)
     }
 
-    fn set_aside(
-        &self,
-        damage: &Option<(std::path::PathBuf, StateError)>,
-    ) -> Result<(), StateError> {
-        if let Some((path, _)) = damage {
-            let name = path.file_name().unwrap_or_default();
-            let target = self.damaged().join(name);
-            fs::rename(path, &target).map_err(StateError::io("set aside", path))?;
-            files::sync_folder(&target)?;
-            files::sync_folder(path)?;
+    /// Reads one checkpoint and checks that it is the one its name says.
+    pub(crate) fn read_checkpoint(&self, number: u64) -> Result<Checkpoint, StateError> {
+        let name = layout::checkpoint(number);
+        let path = self.shown(&name);
+        let file = self.objects().get(&name);
+        let checkpoint = decode_checkpoint(&file.map_err(StateError::io("read", &path))?, &path)?;
+        if checkpoint.number == number {
+            Ok(checkpoint)
+        } else {
+            Err(StateError::damaged(
+                &path,
+                format!("it holds checkpoint {}", checkpoint.number),
+            ))
         }
-        Ok(())
     }
-}
 
-/// Reads one checkpoint and checks that it is the one its name says.
-pub(crate) fn read_checkpoint(path: &Path, number: u64) -> Result<Checkpoint, StateError> {
-    let mut file = Vec::new();
-    File::open(path)
-        .map_err(StateError::io("open", path))?
-        .read_to_end(&mut file)
-        .map_err(StateError::io("read", path))?;
-    let checkpoint = decode_checkpoint(&file, path)?;
-    if checkpoint.number == number {
-        Ok(checkpoint)
-    } else {
-        Err(StateError::damaged(
-            path,
-            format!("it holds checkpoint {}", checkpoint.number),
-        ))
+    /// Names in a folder.
+    pub(crate) fn list(&self, folder: &str) -> Result<Vec<String>, StateError> {
+        let listed = self.objects().list(folder);
+        listed.map_err(StateError::io("list", &self.shown(folder)))
     }
-}
 
-fn numbers_in(folder: &Path) -> Result<Vec<u64>, StateError> {
-    let names = files::names(folder)?;
-    let numbers = names
-        .iter()
-        .filter(|n| n.len() == 20)
-        .filter_map(|n| n.parse().ok());
-    Ok(numbers.collect())
+    fn numbers_in(&self, folder: &str) -> Result<Vec<u64>, StateError> {
+        let names = self.list(folder)?;
+        Ok(names
+            .iter()
+            .filter_map(|name| layout::checkpoint_number(name))
+            .collect())
+    }
+
+    fn set_aside(&self, number: u64) -> Result<(), StateError> {
+        if self.joined() {
+            return Ok(());
+        }
+        let name = layout::checkpoint(number);
+        let moved = self
+            .objects()
+            .set_aside(&name, &format!("{DAMAGED}/{number:020}"));
+        moved.map_err(StateError::io("set aside", &self.shown(&name)))
+    }
 }

@@ -1,4 +1,4 @@
-//! Job state: checkpoints, segments, timeline and the table archive, in a directory.
+//! Job state: checkpoints, segments, timeline and the table archive, over named objects: a directory's files, or others.
 //!
 //! A restarted job takes up everything it needs from here, and every sink follows what stands here.
 //! Room law: knows bytes only; nothing of flows, topics or stores.
@@ -8,13 +8,16 @@ pub mod checkpoint;
 mod acks;
 mod archive;
 mod chain;
-mod dir;
+mod directory;
 mod error;
 mod files;
 mod frame;
+mod layout;
+mod objects;
 mod proof;
 mod published;
 mod segment;
+mod store;
 mod sweep;
 
 pub use acks::Acks;
@@ -24,9 +27,10 @@ pub use checkpoint::{
     Checkpoint, Group, Position, Retirement, SegmentName, SlotCounts, SlotSecs, TableVersion,
     Timeline,
 };
-pub use dir::StateDir;
 pub use error::StateError;
 pub use frame::{decode_checkpoint, encode_checkpoint};
+pub use objects::{Objects, Opened, Placed};
 pub use published::Published;
 pub use segment::{Segment, SegmentFile};
+pub use store::StateStore;
 pub use sweep::Deleted;

@@ -6,13 +6,13 @@
 //! follower holds one shard in memory and not the file.
 //! Law: what is handed out is bit for bit what was written, or an error.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
 
-use crate::{SegmentName, StateDir, StateError, files};
+use crate::objects::Opened;
+use crate::{SegmentName, StateError, StateStore, layout};
 
 const MAGIC: [u8; 8] = *b"FPSEGMT\n";
 const HEADER_BYTES: usize = 32;
@@ -58,7 +58,7 @@ impl<T> Segment<T> {
 /// A segment whose header and index have been read and checked; its records are read shard by shard.
 #[derive(Debug)]
 pub struct SegmentFile {
-    file: File,
+    object: Box<dyn Opened>,
     path: PathBuf,
     record_bytes: usize,
     shards: Vec<Place>,
@@ -72,7 +72,7 @@ struct Place {
     crc: u32,
 }
 
-impl StateDir {
+impl StateStore {
     /// Writes a segment; durable when it returns. The records stay in the order given, one shard after the other.
     ///
     /// # Errors
@@ -82,15 +82,16 @@ impl StateDir {
         name: SegmentName,
         shards: &[impl AsRef<[T]>],
     ) -> Result<(), StateError> {
-        let path = self.segment_path(name);
+        let object = layout::segment(name);
+        let path = self.shown(&object);
         let head = head(shards).map_err(|what| StateError::Unfit {
             path: path.clone(),
             what,
         })?;
         let mut parts: Vec<&[u8]> = vec![&head];
         parts.extend(shards.iter().map(|s| cast_slice::<T, u8>(s.as_ref())));
-        let temporary = files::write_temporary(&path, name.attempt, &parts)?;
-        files::place_over(&temporary, &path)
+        let put = self.objects().put(&object, name.attempt, &parts);
+        put.map_err(StateError::io("write", &path))
     }
 
     /// Reads and checks a whole segment.
@@ -115,14 +116,16 @@ impl StateDir {
         Ok(segment)
     }
 
-    /// Opens a segment to read it shard by shard. It stays readable if it is deleted meanwhile.
+    /// Opens a segment to read it shard by shard. In a directory it stays readable if it is deleted meanwhile; elsewhere
+    /// its shards are `Missing` then.
     ///
     /// # Errors
     /// `Missing`, `Damaged`, `Newer`, `Io`.
     pub fn open_segment(&self, name: SegmentName) -> Result<SegmentFile, StateError> {
-        let path = self.segment_path(name);
-        let file = File::open(&path).map_err(StateError::io("open", &path))?;
-        SegmentFile::check(file, path)
+        let object = layout::segment(name);
+        let path = self.shown(&object);
+        let object = self.objects().open(&object);
+        SegmentFile::check(object.map_err(StateError::io("open", &path))?, path)
     }
 }
 
@@ -154,7 +157,7 @@ impl SegmentFile {
         }
         into.resize(place.records, T::zeroed());
         let bytes: &mut [u8] = cast_slice_mut(into.as_mut_slice());
-        let read = self.file.read_exact_at(bytes, place.at);
+        let read = self.object.read_at(place.at, bytes);
         let fits = crc32fast::hash(bytes) == place.crc;
         if read.is_err() || !fits {
             into.clear();
@@ -171,15 +174,15 @@ impl SegmentFile {
     }
 
     /// Checks header, index and length. Allocates for the index only, and that only if the file can hold it.
-    fn check(file: File, path: PathBuf) -> Result<SegmentFile, StateError> {
+    fn check(object: Box<dyn Opened>, path: PathBuf) -> Result<SegmentFile, StateError> {
         let damaged = |what: &str| StateError::damaged(&path, what);
-        let length = file
-            .metadata()
-            .map_err(StateError::io("read", &path))?
-            .len();
+        let read = |at, into: &mut [u8]| match object.read_at(at, into) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(damaged("cut short")),
+            read => read.map_err(StateError::io("read", &path)),
+        };
+        let length = object.length();
         let mut header = [0u8; HEADER_BYTES];
-        file.read_exact_at(&mut header, 0)
-            .map_err(|_| damaged("cut short"))?;
+        read(0, &mut header)?;
         if header.first_chunk() != Some(&MAGIC) {
             return Err(damaged("not a segment"));
         }
@@ -191,8 +194,7 @@ impl SegmentFile {
             return Err(damaged("its index does not fit into it"));
         }
         let mut index = vec![0u8; usize::try_from(index_bytes).unwrap_or(0)];
-        file.read_exact_at(&mut index, HEADER_BYTES as u64)
-            .map_err(|_| damaged("cut short"))?;
+        read(HEADER_BYTES as u64, &mut index)?;
         if head_checksum(&header, &index) != u32_at(&header, CRC_AT) {
             return Err(damaged("the checksum of its header does not fit"));
         }
@@ -223,7 +225,7 @@ impl SegmentFile {
         }
         let record_bytes = usize::try_from(record_bytes).map_err(|_| damaged("too large"))?;
         Ok(SegmentFile {
-            file,
+            object,
             path,
             record_bytes,
             shards: places,

@@ -6,12 +6,9 @@
 //! kept without their files: they say where the blocks of raw flows begin and end.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 
-use crate::chain::read_checkpoint;
-use crate::dir::parse_segment_file_name;
-use crate::{Checkpoint, SegmentName, StateDir, StateError, files};
+use crate::layout::{self, CHECKPOINTS, SEGMENTS};
+use crate::{Checkpoint, SegmentName, StateError, StateStore};
 
 /// How many files were deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +21,7 @@ pub struct Deleted {
     pub temporaries: u64,
 }
 
-impl StateDir {
+impl StateStore {
     /// Deletes old checkpoints, segments that nobody needs, and temporary files of dead attempts.
     ///
     /// `newest` must have been put by this very job, with `Put::Won`. It does nothing if a higher number exists.
@@ -45,7 +42,7 @@ impl StateDir {
         let previous = numbers.iter().rev().nth(1).copied();
         let mut keep: BTreeSet<SegmentName> = newest.segments.keys().copied().collect();
         if let Some(number) = previous {
-            match read_checkpoint(&self.checkpoint_path(number), number) {
+            match self.read_checkpoint(number) {
                 Ok(checkpoint) => keep.extend(checkpoint.segments.keys()),
                 Err(error) => {
                     tracing::warn!(%error, "the checkpoint before the newest is unreadable");
@@ -54,32 +51,26 @@ impl StateDir {
         }
         let unneeded = |n: &u64| Some(*n) < previous && *n < raw_passed;
         for number in numbers.into_iter().filter(unneeded) {
-            deleted.checkpoints += remove(&self.checkpoint_path(number))?;
+            self.delete(&layout::checkpoint(number))?;
+            deleted.checkpoints += 1;
         }
-        for text in files::names(&self.segments())? {
-            let unlisted = parse_segment_file_name(&text)
-                .is_some_and(|name| name.number <= newest.number && !keep.contains(&name));
-            if unlisted {
-                deleted.segments += remove(&self.segments().join(text))?;
+        for text in self.list(SEGMENTS)? {
+            let unlisted = layout::segment_name(&text)
+                .filter(|name| name.number <= newest.number && !keep.contains(name));
+            if let Some(name) = unlisted {
+                self.delete(&layout::segment(name))?;
+                deleted.segments += 1;
             }
         }
-        let own = format!("{}{:016x}-", files::TEMPORARY, newest.attempt);
-        for folder in [self.checkpoints(), self.segments()] {
-            for text in files::names(&folder)? {
-                if text.starts_with(files::TEMPORARY) && !text.starts_with(&own) {
-                    deleted.temporaries += remove(&folder.join(text))?;
-                }
-            }
+        for folder in [CHECKPOINTS, SEGMENTS] {
+            let swept = self.objects().sweep(folder, newest.attempt);
+            deleted.temporaries += swept.map_err(StateError::io("sweep", &self.shown(folder)))?;
         }
         Ok(deleted)
     }
-}
 
-/// Removes a file; one that is gone already counts as 0.
-fn remove(path: &Path) -> Result<u64, StateError> {
-    match fs::remove_file(path) {
-        Ok(()) => Ok(1),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
-        Err(error) => Err(StateError::io("delete", path)(error)),
+    fn delete(&self, name: &str) -> Result<(), StateError> {
+        let deleted = self.objects().delete(name);
+        deleted.map_err(StateError::io("delete", &self.shown(name)))
     }
 }

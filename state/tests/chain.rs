@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use flow_state::{Deleted, Put, StateDir, StateError};
+use flow_state::{Deleted, Put, StateError, StateStore};
 use support::{checkpoint, name, records};
 
 /// No store of raw flows holds anything back.
@@ -26,7 +26,7 @@ fn listing(folder: &Path) -> Vec<String> {
 #[test]
 fn a_number_is_won_once() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     assert_eq!(state.newest().unwrap(), None);
     assert_eq!(state.next_number().unwrap(), 1);
     assert_eq!(state.put(&checkpoint(1, 7, &[])).unwrap(), Put::Won);
@@ -52,7 +52,7 @@ fn a_number_is_won_once() {
 #[test]
 fn a_sleeper_that_finds_its_old_number_free_has_lost() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     for number in 1..=5 {
         assert_eq!(state.put(&checkpoint(number, 7, &[])).unwrap(), Put::Won);
         state
@@ -78,7 +78,7 @@ fn a_sleeper_that_finds_its_old_number_free_has_lost() {
 #[test]
 fn only_what_no_one_needs_is_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     for number in 1..=6 {
         state
             .write_segment(name(number, 7), &records(number))
@@ -153,9 +153,9 @@ fn only_what_no_one_needs_is_deleted() {
 #[test]
 fn one_holder_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     let handle = state.clone();
-    let error = StateDir::open(folder.path()).unwrap_err();
+    let error = StateStore::open(folder.path()).unwrap_err();
     assert!(matches!(error, StateError::Taken { .. }), "{error:?}");
     let line = error.to_string();
     assert!(
@@ -163,16 +163,16 @@ fn one_holder_at_a_time() {
         "{line}"
     );
     drop(state);
-    assert!(StateDir::open(folder.path()).is_err(), "a handle is left");
+    assert!(StateStore::open(folder.path()).is_err(), "a handle is left");
     drop(handle);
-    StateDir::open(folder.path()).unwrap();
+    StateStore::open(folder.path()).unwrap();
 }
 
 #[test]
 fn what_is_not_ours_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("letter.txt"), b"dear").unwrap();
-    let error = StateDir::open(folder.path()).unwrap_err();
+    let error = StateStore::open(folder.path()).unwrap_err();
     assert!(matches!(error, StateError::Foreign { .. }), "{error:?}");
     assert!(error.to_string().contains("letter.txt") && !error.to_string().contains('\n'));
     assert_eq!(listing(folder.path()), ["letter.txt"]);
@@ -180,7 +180,7 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("format"), [0xff; 3000]).unwrap();
     assert!(matches!(
-        StateDir::open(folder.path()),
+        StateStore::open(folder.path()),
         Err(StateError::Foreign { .. })
     ));
     fs::write(
@@ -189,7 +189,7 @@ fn what_is_not_ours_is_refused_and_left_alone() {
     )
     .unwrap();
     assert!(matches!(
-        StateDir::open(folder.path()),
+        StateStore::open(folder.path()),
         Err(StateError::Newer {
             found: 2,
             known: 1,
@@ -201,13 +201,13 @@ fn what_is_not_ours_is_refused_and_left_alone() {
         "flow-pipeline state, layout 1\n",
     )
     .unwrap();
-    StateDir::open(folder.path()).unwrap();
+    StateStore::open(folder.path()).unwrap();
 
     // Left by a start that was cut off: as good as empty.
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("lock"), b"").unwrap();
     fs::write(folder.path().join("tmp-0000000000000000-format"), b"flow").unwrap();
-    StateDir::open(folder.path()).unwrap();
+    StateStore::open(folder.path()).unwrap();
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn what_cannot_be_written_is_said_in_one_line() {
         &file.join("below"),
         Path::new("/proc/flow-pipeline-state"),
     ] {
-        let error = StateDir::open(path).unwrap_err();
+        let error = StateStore::open(path).unwrap_err();
         let line = error.to_string();
         assert!(matches!(error, StateError::Io { .. }), "{error:?}");
         assert!(
@@ -233,7 +233,7 @@ fn what_cannot_be_written_is_said_in_one_line() {
 #[test]
 fn what_a_store_of_raw_flows_still_needs_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     for (number, raw_passed) in [(1, 0), (2, 0), (3, 0), (4, 2), (5, 2), (6, 6)] {
         let next = checkpoint(number, 7, &[number]);
         state
@@ -253,4 +253,28 @@ fn what_a_store_of_raw_flows_still_needs_is_kept() {
     }
     assert_eq!(state.checkpoint(5).unwrap().unwrap().number, 5);
     assert_eq!(state.checkpoint(4).unwrap(), None);
+}
+
+#[test]
+fn who_joins_takes_no_lock_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = StateStore::join(folder.path()).unwrap_err();
+    assert!(matches!(error, StateError::Missing { .. }), "{error:?}");
+    assert!(listing(folder.path()).is_empty());
+
+    let state = StateStore::open(folder.path()).unwrap();
+    assert_eq!(state.put(&checkpoint(1, 7, &[])).unwrap(), Put::Won);
+    assert_eq!(state.put(&checkpoint(2, 7, &[])).unwrap(), Put::Won);
+    let joined = StateStore::join(folder.path()).unwrap();
+    assert_eq!(joined.newest().unwrap().unwrap().number, 2);
+    joined.write_segment(name(3, 7), &records(3)).unwrap();
+    assert!(state.read_segment::<[u64; 9]>(name(3, 7)).is_ok());
+
+    // Damage is passed over; to set it aside is for the holder.
+    let damaged = folder.path().join("checkpoints/00000000000000000002");
+    fs::write(&damaged, b"").unwrap();
+    assert_eq!(joined.newest().unwrap().unwrap().number, 1);
+    assert!(damaged.exists());
+    assert_eq!(state.newest().unwrap().unwrap().number, 1);
+    assert!(!damaged.exists());
 }

@@ -8,7 +8,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use flow_state::{Put, StateDir, StateError, decode_checkpoint, encode_checkpoint};
+use flow_state::{Put, StateError, StateStore, decode_checkpoint, encode_checkpoint};
 use support::{checkpoint, name, records};
 
 /// Every damaged form of a file: each shorter length, each flipped bit, and one byte more.
@@ -43,7 +43,7 @@ fn a_damaged_checkpoint_is_never_taken_for_another_one() {
 #[test]
 fn the_last_whole_checkpoint_is_used_and_the_damaged_number_never_again() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     assert_eq!(state.put(&checkpoint(1, 7, &[])).unwrap(), Put::Won);
     assert_eq!(state.put(&checkpoint(2, 7, &[])).unwrap(), Put::Won);
     let path = folder.path().join("checkpoints/00000000000000000002");
@@ -65,7 +65,7 @@ fn the_last_whole_checkpoint_is_used_and_the_damaged_number_never_again() {
 #[test]
 fn with_no_whole_checkpoint_left_nothing_begins_anew_by_itself() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     assert_eq!(state.put(&checkpoint(1, 7, &[])).unwrap(), Put::Won);
     fs::write(
         folder.path().join("checkpoints/00000000000000000001"),
@@ -80,7 +80,7 @@ fn with_no_whole_checkpoint_left_nothing_begins_anew_by_itself() {
 #[test]
 fn a_checkpoint_under_another_number_is_damaged() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     assert_eq!(state.put(&checkpoint(1, 7, &[])).unwrap(), Put::Won);
     let checkpoints = folder.path().join("checkpoints");
     let from = checkpoints.join("00000000000000000001");
@@ -91,7 +91,7 @@ fn a_checkpoint_under_another_number_is_damaged() {
 #[test]
 fn a_damaged_segment_gives_an_error_or_what_was_written() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     state.write_segment(name(1, 7), &records(1)).unwrap();
     let path = fs::read_dir(folder.path().join("segments"))
         .unwrap()
@@ -134,7 +134,7 @@ fn a_damaged_segment_gives_an_error_or_what_was_written() {
 #[test]
 fn a_table_has_the_hash_it_is_asked_for_by() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     let hash = flow_state::table_hash(b"abc");
     // FIPS 180-2, appendix B.1.
     assert_eq!(

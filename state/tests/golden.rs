@@ -10,7 +10,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flow_state::{StateDir, StateError, decode_checkpoint, encode_checkpoint};
+use flow_state::{StateError, StateStore, decode_checkpoint, encode_checkpoint};
 use support::{checkpoint, name, records};
 
 fn golden(file: &str, written: &[u8]) -> Vec<u8> {
@@ -59,7 +59,7 @@ fn checkpoint_version_2() {
 #[test]
 fn segment_version_1() {
     let folder = tempfile::tempdir().unwrap();
-    let state = StateDir::open(folder.path()).unwrap();
+    let state = StateStore::open(folder.path()).unwrap();
     state.write_segment(name(1, 7), &records(1)).unwrap();
     let path = folder
         .path()

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use flow_state::{Put, StateDir};
+use flow_state::{Put, StateStore};
 use support::{Chance, checkpoint, name, records};
 
 const FOLDER: &str = "FLOW_PIPELINE_TEST_STATE";
@@ -19,7 +19,7 @@ const KILLS: u64 = 20;
 
 /// What the process does that gets killed.
 fn write_for_ever(folder: &Path) -> ! {
-    let state = StateDir::open(folder).unwrap();
+    let state = StateStore::open(folder).unwrap();
     let attempt = u64::from(std::process::id());
     let mut listed = state.newest().unwrap().map_or(vec![], |c| segments(&c));
     loop {
@@ -100,7 +100,7 @@ fn nothing_durable_is_lost_by_kill_9() {
         reader.join().unwrap();
         durable = told.try_iter().last().unwrap_or(durable);
 
-        let state = StateDir::open(folder.path()).expect("the lock goes with the process");
+        let state = StateStore::open(folder.path()).expect("the lock goes with the process");
         let newest = state.newest().unwrap().unwrap();
         assert!(
             newest.number >= durable,

@@ -246,7 +246,7 @@ fn every_section_of_a_configuration_is_checked() {
 fn a_state_that_a_job_holds_is_seen_by_its_lock() {
     let world = world();
     let state = world.path("state");
-    let held = flow_state::StateDir::open(Path::new(&state)).expect("opened");
+    let held = flow_state::StateStore::open(Path::new(&state)).expect("opened");
     let line = world.job("state", &["stdout:"]);
     let taken = with(&["check", "--connect"], &line);
     assert_eq!(taken.code, 75, "{taken:?}");
@@ -264,7 +264,7 @@ fn whose_the_stores_are_is_not_judged_while_the_state_is_taken() {
     let to_end = [&job[..], &["--until-end".to_owned()]].concat();
     assert_eq!(with(&[], &to_end).code, 0);
     let state = world.path("state");
-    let held = flow_state::StateDir::open(Path::new(&state)).expect("opened");
+    let held = flow_state::StateStore::open(Path::new(&state)).expect("opened");
     let taken = with(&["check", "--connect"], &job);
     assert_eq!(taken.code, 75, "{taken:?}");
     says(&taken, "error", "taken by another job");
@@ -292,7 +292,7 @@ fn of_several_errors_what_has_to_be_changed_is_the_exit_code() {
     let (unreadable, full) = ("postgres://u@127.0.0.1:1/d", "sqlite:///dev/full");
     let missing = "sqlite:///f.db?retention=never";
     let state = world.path("state");
-    let _held = flow_state::StateDir::open(Path::new(&state)).expect("opened");
+    let _held = flow_state::StateStore::open(Path::new(&state)).expect("opened");
     for (state, sinks, code) in [
         ("free", &[unreadable][..], 69),
         ("state", &[unreadable], 75),

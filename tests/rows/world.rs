@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::oracle::{self, Input, Key, Output, Record, Retired, Sums, Tables};
 use crate::store::{Content, Store};
-use flow_state::StateDir;
+use flow_state::StateStore;
 use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV};
 use flow_topic::{NewRecord, Options, Timestamps, Topic};
 
@@ -192,7 +192,7 @@ impl World {
 
     /// Everything below the newest checkpoint's cut, as the oracle takes it.
     fn input(&self, job: &JobFiles) -> Input {
-        let state = StateDir::open(&job.state).expect("nobody holds it any more");
+        let state = StateStore::open(&job.state).expect("nobody holds it any more");
         let checkpoint = state.newest().expect("whole").expect("one at least");
         let topic = self.topic();
         let mut partitions = BTreeMap::new();

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use flow_dataflow::{Job, JobConfig, Metrics, Status};
 use flow_proto::{RowRecord, Sums};
-use flow_state::{Acks, Published, StateDir};
+use flow_state::{Acks, Published, StateStore};
 use flow_tables::TableSet;
 
 use crate::digest::Digest;
@@ -23,7 +23,7 @@ pub(crate) fn run(
     after: impl FnOnce(),
 ) -> anyhow::Result<Digest> {
     let folder = tempfile::tempdir()?;
-    let state = StateDir::open(folder.path())?;
+    let state = StateStore::open(folder.path())?;
     let published = Published::new();
     let clock = || {
         let since = SystemTime::now()

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use flow_proto::{Coordinate, EnrichedFlow, Flow, FlowCore, PACK_HEADER, messages};
-use flow_state::{Position, SlotSecs, StateDir, Timeline};
+use flow_state::{Position, SlotSecs, StateStore, Timeline};
 use flow_tables::TableSet;
 use flow_topic::{Reader, RecordRef, Topic, TopicError};
 
@@ -76,7 +76,7 @@ impl RawReader {
     pub fn new(
         topic: Arc<dyn Topic>,
         config: JobConfig,
-        state: StateDir,
+        state: StateStore,
         tables: Arc<TableSet>,
     ) -> RawReader {
         RawReader {

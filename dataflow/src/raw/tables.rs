@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flow_proto::{EnrichedFlow, FlowCore};
-use flow_state::{SlotSecs, StateDir, TableVersion, Timeline, table_hash};
+use flow_state::{SlotSecs, StateStore, TableVersion, Timeline, table_hash};
 use flow_tables::{PrefixTable, TableSet};
 
 use crate::enrich::own_if_none;
@@ -40,7 +40,7 @@ impl Version {
 
 /// Loaded sets, by the hash under which they are archived.
 pub(super) struct TableCache {
-    state: StateDir,
+    state: StateStore,
     /// Most recently used last.
     sets: Mutex<Vec<(String, Arc<TableSet>)>>,
 }
@@ -52,7 +52,7 @@ impl fmt::Debug for TableCache {
 }
 
 impl TableCache {
-    pub(super) fn new(state: StateDir, today: Arc<TableSet>) -> TableCache {
+    pub(super) fn new(state: StateStore, today: Arc<TableSet>) -> TableCache {
         let hash = table_hash(&today.archive());
         TableCache {
             state,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_proto::{RowRecord, Sums};
-use flow_state::{Acks, Checkpoint, Group, Published, StateDir};
+use flow_state::{Acks, Checkpoint, Group, Published, StateStore};
 
 /// (rollup, slot, key) -> sums.
 pub type Rows = BTreeMap<(u16, u64, [u32; 3]), Sums>;
@@ -27,7 +27,7 @@ pub struct Table {
 
 impl Table {
     /// Follows until the job has closed `published` and the newest checkpoint is reached.
-    pub fn follow(mut self, published: &Published, state: &StateDir, acks: &Acks) -> Table {
+    pub fn follow(mut self, published: &Published, state: &StateStore, acks: &Acks) -> Table {
         loop {
             match published.wait_beyond(self.cursor, Duration::from_secs(5)) {
                 Some(checkpoint) => {
@@ -51,7 +51,7 @@ impl Table {
     }
 
     /// False if a newer checkpoint has let a file go meanwhile.
-    fn apply(&mut self, checkpoint: &Arc<Checkpoint>, state: &StateDir) -> bool {
+    fn apply(&mut self, checkpoint: &Arc<Checkpoint>, state: &StateStore) -> bool {
         let mut new: Vec<RowRecord> = Vec::new();
         for (name, groups) in &checkpoint.segments {
             if name.number <= self.cursor {

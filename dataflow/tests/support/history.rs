@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use flow_dataflow::{JobConfig, Snapshot};
-use flow_state::{Checkpoint, StateDir, StateError};
+use flow_state::{Checkpoint, StateError, StateStore};
 use flow_tables::TableSet;
 
 use super::Attempt;
@@ -22,7 +22,7 @@ pub struct Outcome {
     /// Partitions that were not there when the job first started.
     pub added: u64,
     pub topic: MemoryTopic,
-    pub state: StateDir,
+    pub state: StateStore,
     /// The state's folder, for as long as this lives.
     folder: tempfile::TempDir,
 }
@@ -145,9 +145,9 @@ impl History<'_> {
     }
 
     /// Opens the state; its lock is let go when the last thread of the attempt before has ended.
-    fn state(&self) -> StateDir {
+    fn state(&self) -> StateStore {
         loop {
-            match StateDir::open(&self.state) {
+            match StateStore::open(&self.state) {
                 Ok(state) => return state,
                 Err(StateError::Taken { .. }) => thread::yield_now(),
                 Err(error) => panic!("{error}"),

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use flow_dataflow::{Clock, Job, JobConfig, JobError, Metrics, Snapshot, Status};
-use flow_state::{Acks, Checkpoint, Published, StateDir};
+use flow_state::{Acks, Checkpoint, Published, StateStore};
 use flow_tables::TableSet;
 use flow_topic::Topic;
 
@@ -42,7 +42,7 @@ impl Attempt {
         config: JobConfig,
         topic: Arc<dyn Topic>,
         tables: Arc<TableSet>,
-        state: StateDir,
+        state: StateStore,
         attempt: u64,
     ) -> Attempt {
         let stop = Arc::new(AtomicBool::new(false));

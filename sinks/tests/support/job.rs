@@ -7,7 +7,7 @@ use std::sync::Arc;
 use flow_proto::{Rollup, RowRecord, Sums, country_number};
 use flow_sinks::{Backoff, FollowerConfig, Share};
 use flow_state::{
-    Acks, Checkpoint, Group, Position, Published, Put, SegmentName, SlotCounts, StateDir,
+    Acks, Checkpoint, Group, Position, Published, Put, SegmentName, SlotCounts, StateStore,
     TableVersion,
 };
 
@@ -26,7 +26,7 @@ type Key = [u32; 3];
 
 /// The job.
 pub(crate) struct Job {
-    pub(crate) state: StateDir,
+    pub(crate) state: StateStore,
     pub(crate) published: Arc<Published>,
     pub(crate) acks: Arc<Acks>,
     pub(crate) checkpoint: Checkpoint,
@@ -60,7 +60,7 @@ impl Job {
         };
         checkpoint.timeline.versions = vec![(0, version(1)), (SWAP_SLOT, version(2))];
         Job {
-            state: StateDir::open(folder).unwrap(),
+            state: StateStore::open(folder).unwrap(),
             published: Published::new(),
             acks: Acks::new(sinks),
             checkpoint,
