@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-/// The four set-ups.
-pub(crate) const SETUPS: [&str; 4] = [
+/// The set-ups: the four of the project that is replaced, and one with a job in two processes.
+pub(crate) const SETUPS: [&str; 5] = [
+    "postgres-cluster",
     "postgres-mock",
     "postgres-collect",
     "clickhouse-mock",

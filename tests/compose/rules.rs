@@ -64,7 +64,7 @@ fn every_alert_fires_on_what_it_is_for_and_is_silent_on_a_healthy_pipeline() {
 
 #[test]
 fn targets_are_services_of_the_set_up_that_serve_http_there() {
-    assert_eq!(SETUPS.len(), 4);
+    assert_eq!(SETUPS.len(), 5);
     for setup in Setup::all() {
         let configs = setup.section("configs");
         let file = configs["targets"]["file"].as_str().expect("a file");

@@ -8,7 +8,11 @@ use serde_json::Value;
 use crate::files::{SETUPS, Setup, ending, text};
 
 /// Ports that cloudflare/flow-pipeline's set-ups publish, and ours too: what points at one goes on.
-const PORTS: [(&str, &[&str]); 4] = [
+const PORTS: [(&str, &[&str]); 5] = [
+    (
+        "postgres-cluster",
+        &["3000", "5432", "8081", "8082", "9090", "9092"],
+    ),
     ("postgres-mock", &["3000", "5432", "9090", "9092"]),
     (
         "postgres-collect",
@@ -190,7 +194,7 @@ fn the_container_is_built_by_our_toolchain_and_runs_without_privileges() {
     let user = built.lines().find_map(|l| l.strip_prefix("USER "));
     assert_eq!(user, Some("10001:10001"));
     for member in [
-        "src", "proto", "topic", "ingest", "tables", "state", "dataflow", "sinks", "bench",
+        "src", "proto", "topic", "ingest", "tables", "state", "peers", "dataflow", "sinks", "bench",
     ] {
         let line = format!("\n!{member}\n");
         assert!(

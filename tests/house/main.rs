@@ -8,6 +8,7 @@
 mod clocks;
 mod commands;
 mod documents;
+mod faults;
 mod files;
 mod graph;
 mod manifests;
@@ -17,7 +18,7 @@ mod tree;
 mod words;
 
 /// Every invariant that a test here checks, by the tag under which `ARCHITECTURE.md` states it.
-const INVARIANTS: [&str; 23] = [
+const INVARIANTS: [&str; 24] = [
     "proto-alone",
     "topic-alone",
     "tables-alone",
@@ -41,6 +42,7 @@ const INVARIANTS: [&str; 23] = [
     "links-lead",
     "commands-exist",
     "snippets-run",
+    "faults-have-tests",
 ];
 
 /// Fails with every complaint on its own line.

@@ -26,6 +26,7 @@ mod processes;
 mod raw;
 mod retention;
 mod servers;
+mod slow;
 mod store;
 mod world;
 
