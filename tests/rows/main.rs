@@ -13,6 +13,7 @@
 mod absent;
 mod cluster;
 mod collecting;
+mod damaged;
 mod every_store;
 mod flowing;
 mod full_disk;

@@ -57,6 +57,11 @@ impl Own {
         self.call(&[verb, &self.folder.path().to_string_lossy(), name]);
     }
 
+    /// Where a server has its files.
+    pub(crate) fn files(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Whether a server runs.
     pub(crate) fn runs(&self, name: &str) -> bool {
         let status = self.call(&["status", &self.folder.path().to_string_lossy()]);

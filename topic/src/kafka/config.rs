@@ -57,6 +57,8 @@ impl Settings {
             ("enable.auto.offset.store", "false"),
             ("enable.partition.eof", "true"),
             ("allow.auto.create.topics", "false"),
+            // What a broker's disk has changed must not become a flow.
+            ("check.crcs", "true"),
         ];
         self.build(&defaults, &fixed)
     }

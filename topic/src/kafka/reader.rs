@@ -2,7 +2,7 @@
 //!
 //! Law: a record is never skipped. `position` goes beyond a hole (control records, aborted transactions, compaction)
 //! only if a record after it was seen, or the end of the partition was reached by a fetch that began after that end
-//! had been asked for. What retention has deleted is a gap, told until `seek`.
+//! had been asked for. What retention has deleted is a gap, and what does not match its checksum is damage, told until `seek`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +42,8 @@ pub(super) struct KafkaReader {
     tried: Option<u64>,
     /// The offset is gone; the earliest one.
     gone: Option<u64>,
+    /// Records from here on do not match their checksum: librdkafka would go over them.
+    damaged: Option<u64>,
 }
 
 impl KafkaReader {
@@ -66,6 +68,7 @@ impl KafkaReader {
             reached: None,
             tried: None,
             gone: None,
+            damaged: None,
         };
         reader.fetch(promise)?;
         Ok(reader)
@@ -90,6 +93,13 @@ impl KafkaReader {
     /// Takes what has been fetched.
     fn fill(&mut self) -> Result<(), TopicError> {
         self.ring.clear();
+        if let Some(offset) = self.damaged {
+            return Err(TopicError::Damaged {
+                url: self.topic.url(),
+                partition: self.partition,
+                offset,
+            });
+        }
         let Some(queue) = &self.queue else {
             return self.out_of_range();
         };
@@ -109,12 +119,23 @@ impl KafkaReader {
                     self.reached = Some(self.watched.seen().surveys);
                 }
                 Some(Err(error)) => {
+                    if error.rdkafka_error_code().is_some_and(is_damage) {
+                        self.damaged = Some(self.ring.end().unwrap_or(self.position));
+                    }
                     failed = Some(error);
                     break;
                 }
             }
         }
         self.settle();
+        if self.damaged.is_some() {
+            // What came before it is lent first.
+            return if self.ring.is_empty() {
+                self.fill()
+            } else {
+                Ok(())
+            };
+        }
         match failed {
             // What came before it is lent first; the error comes again, or is over by then.
             Some(error) if self.ring.is_empty() => self.failed(&error),
@@ -194,6 +215,14 @@ impl KafkaReader {
     }
 }
 
+/// The records of a batch are not those that were written.
+fn is_damage(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::BadCompression
+    )
+}
+
 impl Reader for KafkaReader {
     fn peek(&mut self) -> Result<Option<RecordRef<'_>>, TopicError> {
         if self.ring.is_empty() {
@@ -221,7 +250,7 @@ impl Reader for KafkaReader {
         if self.ring.skip_to(offset) {
             return Ok(());
         }
-        (self.gone, self.tried) = (None, None);
+        (self.gone, self.tried, self.damaged) = (None, None, None);
         self.fetch(self.topic.known_end(self.partition))
     }
 
