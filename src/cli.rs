@@ -269,6 +269,12 @@ pub(crate) struct Run {
     /// Read to the offsets seen at the start, let every sink follow, end.
     #[arg(long)]
     pub(crate) until_end: bool,
+    /// Where a job with a new state begins: earliest, latest, or a time of the topic's (RFC 3339, or -2h).
+    #[arg(long, value_name = "WHERE", allow_hyphen_values = true, value_parser = crate::topic::source::from)]
+    pub(crate) start: Option<crate::topic::source::From>,
+    /// Go on over records that retention has deleted before they were read, and mark the slots that may lack flows.
+    #[arg(long)]
+    pub(crate) accept_gap: bool,
     /// How long after its end a slot accepts flows, each correcting its row.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = crate::run::lateness)]
     pub(crate) allowed_lateness: Duration,

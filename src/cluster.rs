@@ -97,6 +97,7 @@ fn alike(config: &JobConfig, topic: &str) -> String {
         format!("processes={}", config.processes),
         format!("workers={}", config.workers),
         format!("until-end={}", config.until_end),
+        format!("accept-gap={}", config.accept_gap),
         format!("topic={topic}"),
     ];
     let rows = config.rows.recorded();

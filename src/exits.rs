@@ -41,9 +41,7 @@ fn next_step(error: &TopicError) -> Option<String> {
         TopicError::Damaged { .. } => {
             "the disk has changed it: restore the topic from a copy, or begin anew with another one"
         }
-        TopicError::Gap { .. } => {
-            "retention was shorter than the pause: begin anew with an empty state directory and a new database"
-        }
+        TopicError::Gap { .. } => "retention was faster: read from a later place on",
         TopicError::Unreachable { .. } => {
             "do the brokers run, at these addresses, and does their listener speak this security.protocol?"
         }
@@ -122,6 +120,11 @@ impl From<JobError> for Failure {
             JobError::State(error) => error.into(),
             JobError::Lost { .. } => Failure::from_error(Exit::Taken, &error),
             JobError::Peer(_) => Failure::from_error(Exit::PeerLost, &error),
+            // A choice that a person has to make; starting again would meet the same gap.
+            JobError::Gap { .. } => Failure::from_error(Exit::Config, &error).hint(
+                "--accept-gap goes on at the first record there is and marks these slots in slots.missing_partitions; or \
+                 begin anew with an empty state directory and a new database",
+            ),
             JobError::OtherConfig { .. }
             | JobError::OtherState
             | JobError::OtherTopic { .. }

@@ -39,6 +39,9 @@ pub(crate) fn lead(
     let tables = Arc::new(load_tables(&options.table)?);
     let state = StateStore::open(&options.state)?;
     let goes_on = state.newest()?.is_some();
+    if goes_on && options.start.is_some() {
+        tracing::info!("--start: the state goes on where it stood; it is for new ones");
+    }
     let topic = topic(options, context, goes_on)?;
     let Some(stores) = stores(options.sink.clone(), topic.as_ref(), goes_on, asked)? else {
         return Ok(None);

@@ -37,6 +37,7 @@ impl RawTopic for JobTopic {
             from: span.from,
             end_offset: span.end_offset,
             timeline: span.timeline,
+            gaps: span.gaps,
         };
         let mut refused = None;
         let read = self.reader.read(&span, &mut |flow| match take(flow) {

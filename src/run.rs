@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use flow_dataflow::{JobConfig, Metrics, Snapshot, Status, Waiting};
+use flow_dataflow::{Beginning, JobConfig, Metrics, Snapshot, Status, Waiting};
 use flow_tables::Kind;
 use flow_topic::Context;
 use prometheus_client::registry::Registry;
@@ -132,6 +132,8 @@ pub(crate) fn config(options: &cli::Run) -> JobConfig {
         processes: options.cluster.processes,
         process: options.cluster.process,
         until_end: options.until_end,
+        beginning: options.start.map_or(Beginning::Earliest, Beginning::from),
+        accept_gap: options.accept_gap,
         emit_delay_secs: options.emit_delay.as_secs(),
         ..JobConfig::default()
     };

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_state::{Checkpoint, Group, SegmentName, SlotSecs};
+use flow_state::{Checkpoint, Group, SegmentName};
 
 use crate::driver::Ready;
 
@@ -18,8 +18,6 @@ pub(crate) struct Sealing<'a> {
     pub(crate) window_secs: u64,
     /// Lowest checkpoint that every sink has acknowledged.
     pub(crate) passed: u64,
-    /// First slots of a start that was not at the topic's beginning.
-    pub(crate) partial: Vec<SlotSecs>,
 }
 
 /// The checkpoint of a sealed and closed tick.
@@ -31,9 +29,12 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         groups,
         window_secs,
         passed,
-        partial,
     } = sealing;
     let number = tick.seal;
+    let mut partial = ledger.partial.of(&ledger.slots);
+    // Their rows say so from now on.
+    let marked = partial.iter().filter(|slot| !old.partial.contains(slot));
+    ledger.changed.extend(marked);
     for slot in std::mem::take(&mut ledger.changed) {
         if let Some(counts) = ledger.slots.get_mut(&slot) {
             counts.changed = number;
@@ -69,11 +70,7 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
     }
     let listed: BTreeSet<Group> = segments.values().flatten().copied().collect();
     complete.retain(|group, _| listed.contains(group) || !over(group));
-    let mut partial_slots = old.partial.clone();
-    partial_slots.extend(partial);
-    partial_slots.sort_unstable();
-    partial_slots.dedup();
-    partial_slots.retain(|slot| ledger.slots.contains_key(slot));
+    partial.retain(|slot| ledger.slots.contains_key(slot));
     Checkpoint {
         number,
         attempt,
@@ -84,8 +81,9 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         timeline: ledger.timeline,
         complete,
         slots: ledger.slots,
-        partial: partial_slots,
+        partial,
         segments,
         starts: ledger.starts,
+        gaps: ledger.gaps,
     }
 }

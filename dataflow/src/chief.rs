@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use flow_state::{Checkpoint, SlotSecs};
+use flow_state::Checkpoint;
 
-use crate::acceptance::{ELSEWHERE, slot_of};
 use crate::assemble::{Sealing, assemble};
 use crate::committer::{Committer, Outcome};
 use crate::driver::{Driver, Ready, Turn};
@@ -38,9 +37,6 @@ pub(crate) struct Chief {
     /// The newest durable checkpoint.
     checkpoint: Arc<Checkpoint>,
     ticks: Option<Ticks>,
-    /// First start, not at the topic's beginning: the first clocks say which slots are partial.
-    partial: bool,
-    first_reach_ns: i64,
     committing: bool,
     /// `None` for a job that reads to an end.
     lookout: Option<Lookout>,
@@ -51,19 +47,18 @@ pub(crate) struct Chief {
 impl Chief {
     pub(crate) fn new(
         job: Job,
-        driver: Driver,
+        mut driver: Driver,
         (committer, lookout): (Committer, Option<Lookout>),
         start: &Start,
         ticks: Ticks,
     ) -> Chief {
+        driver.ledger.partial = start.partial.clone();
         Chief {
             job,
             driver,
             committer,
             checkpoint: Arc::clone(&start.base),
             ticks: Some(ticks),
-            partial: start.partial && start.base.number == 0,
-            first_reach_ns: i64::MIN,
             committing: false,
             lookout,
             heard_of: BTreeMap::new(),
@@ -142,11 +137,6 @@ impl Chief {
                 }
                 _ => {}
             }
-            if let Report::Reaches(reach) = &report
-                && self.driver.tick() <= 1
-            {
-                self.first_reach_ns = self.first_reach_ns.max(*reach);
-            }
             self.driver.report(report);
         }
         self.driver.reported_to(heard.reported_to, now);
@@ -168,26 +158,10 @@ impl Chief {
             groups: groups_of(&mut heard.sealed, ready.tick.seal),
             window_secs,
             passed: self.job.acks.lowest(),
-            partial: self.partial_slots(&ready),
         };
-        self.partial = false;
         let checkpoint = assemble(ready, sealing);
         self.committing = true;
         self.committer.put(checkpoint);
-    }
-
-    /// Slots that began before the first record that was read.
-    fn partial_slots(&self, ready: &Ready) -> Vec<SlotSecs> {
-        if !self.partial {
-            return Vec::new();
-        }
-        let window_secs = self.job.config.rows.window_secs;
-        let first = slot_of(self.first_reach_ns, window_secs).saturating_sub(window_secs);
-        let slots = ready.ledger.slots.keys();
-        slots
-            .filter(|slot| **slot != ELSEWHERE && **slot <= first)
-            .copied()
-            .collect()
     }
 
     fn committed(&mut self, outcome: Outcome, failure: &Failure) {

@@ -33,6 +33,18 @@ impl SlotTime {
     }
 }
 
+/// Where a first start begins to read a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beginning {
+    /// At the first record that is retained.
+    #[default]
+    Earliest,
+    /// After the last record.
+    Latest,
+    /// At the first record with this topic timestamp or a later one, milliseconds since 1970.
+    Time(i64),
+}
+
 /// Options that decide rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowConfig {
@@ -90,6 +102,10 @@ pub struct JobConfig {
     pub emit_delay_secs: u64,
     /// Read to the offsets seen at the start, checkpoint, end.
     pub until_end: bool,
+    /// Where it begins if the state is new.
+    pub beginning: Beginning,
+    /// Goes on over offsets that retention has deleted, and declares them as gaps; else they end the job.
+    pub accept_gap: bool,
     /// A tick ends after this long, milliseconds.
     pub tick_millis: u64,
     /// A tick ends after this many bytes read by all sources.
@@ -118,6 +134,8 @@ impl Default for JobConfig {
             rows: RowConfig::default(),
             emit_delay_secs: 120,
             until_end: false,
+            beginning: Beginning::Earliest,
+            accept_gap: false,
             tick_millis: 1_000,
             tick_bytes: 32 << 20,
             in_flight_bytes: 96 << 20,

@@ -56,6 +56,7 @@ fn end(driver: &mut Driver, tick: u64, parts: [(u64, i64, bool); 2], now: u64) {
             position,
             unread,
             tallies,
+            met: Vec::new(),
         }));
     }
     driver.reported_to(tick + 1, now);

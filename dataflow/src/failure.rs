@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow_state::StateError;
+use flow_state::{Gap, StateError};
 use flow_topic::TopicError;
 
 /// What ends a job.
@@ -44,6 +44,16 @@ pub enum JobError {
         /// How that was seen.
         what: String,
     },
+    /// Retention has deleted what was still to be read, and the job was not told to go on over it.
+    #[error("{url}: partition {}: {}{}", gap.partition, crate::gap::words(gap), others(*more))]
+    Gap {
+        /// The topic's URL.
+        url: String,
+        /// What is missing.
+        gap: Gap,
+        /// So many partitions more have gaps.
+        more: usize,
+    },
     /// Tables.
     #[error("table version {version} of the state can't be loaded: {what}")]
     Tables {
@@ -84,6 +94,14 @@ impl JobError {
     /// The ticks have ended before their time.
     pub(crate) fn ended() -> JobError {
         JobError::Peer("process 0 has ended before its time".to_owned())
+    }
+}
+
+fn others(more: usize) -> String {
+    match more {
+        0 => String::new(),
+        1 => "; another partition has a gap, too".to_owned(),
+        _ => format!("; {more} more partitions have gaps, too"),
     }
 }
 

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_state::{Checkpoint, Position, Retirement, SlotCounts, SlotSecs, Timeline};
+use flow_state::{Checkpoint, Gap, Position, Retirement, SlotCounts, SlotSecs, Timeline};
 
 use crate::acceptance::{ELSEWHERE, ELSEWHERE_SECS};
 use crate::config::SECOND_NS;
-use crate::tick::{Cut, Tick};
+use crate::partial::Partial;
+use crate::tick::{Cut, Met, Tick};
 
 /// What worker 0 has on record.
 #[derive(Clone, Debug)]
@@ -17,6 +18,10 @@ pub(crate) struct Ledger {
     pub(crate) positions: BTreeMap<u32, Position>,
     /// Where each partition was begun.
     pub(crate) starts: BTreeMap<u32, u64>,
+    /// What retention had deleted before it could be read.
+    pub(crate) gaps: Vec<Gap>,
+    /// Slots that the start has cut off.
+    pub(crate) partial: Partial,
     unread: BTreeMap<u32, bool>,
     pub(crate) slots: BTreeMap<SlotSecs, SlotCounts>,
     /// Slots whose counts changed since the last snapshot.
@@ -53,6 +58,8 @@ impl Ledger {
         starts.extend(new.map(|(p, at)| (*p, at.offset)));
         Ledger {
             starts,
+            gaps: base.gaps.clone(),
+            partial: Partial::default(),
             unread: positions.keys().map(|p| (*p, true)).collect(),
             positions,
             slots: base.slots.clone(),
@@ -91,6 +98,7 @@ impl Ledger {
                 offsets,
             });
         }
+        self.meet(&cuts);
         for cut in cuts {
             let before = self.positions.insert(cut.partition, cut.position);
             self.moved |= before != Some(cut.position);
@@ -114,6 +122,52 @@ impl Ledger {
         let watermark = slowest.or(furthest).unwrap_or(i64::MIN);
         self.slow_ns = slowest.unwrap_or(i64::MAX);
         self.watermark_ns = self.watermark_ns.max(watermark);
+    }
+
+    /// What partitions have met beside flows.
+    fn meet(&mut self, cuts: &[Cut]) {
+        let mut first = Vec::new();
+        for cut in cuts {
+            for met in &cut.met {
+                match met {
+                    Met::First(clock_ns) => first.push((cut.partition, *clock_ns)),
+                    Met::Begun(offset) => {
+                        self.starts.insert(cut.partition, *offset);
+                        if self.positions.values().all(|at| at.clock_ns == i64::MIN) {
+                            self.partial.cut_off(cut.partition);
+                        }
+                        self.moved = true;
+                    }
+                    Met::Gap(gap) => self.gap(*gap),
+                }
+            }
+        }
+        self.partial.first(&first, self.window_secs);
+    }
+
+    /// Slots that a gap marks are written again, and have a row also without flows, but for retired ones and those
+    /// more than a day before the last: of a long gap, `elsewhere` tells.
+    fn gap(&mut self, gap: Gap) {
+        gap.enter(&mut self.gaps);
+        let counted = self
+            .slots
+            .range(gap.first_slot_secs..)
+            .map(|(slot, _)| *slot);
+        self.changed.extend(counted.chain([ELSEWHERE]));
+        self.slots.entry(ELSEWHERE).or_default();
+        if gap.after_ns.is_none() {
+            return;
+        }
+        let day_before = gap.last_slot_secs.saturating_sub(ELSEWHERE_SECS);
+        let first = gap.first_slot_secs.max(day_before);
+        let first = first
+            .max(self.timeline.retired_secs)
+            .next_multiple_of(self.window_secs);
+        let step = usize::try_from(self.window_secs).unwrap_or(usize::MAX);
+        for slot in (first..=gap.last_slot_secs).step_by(step) {
+            self.slots.entry(slot).or_default();
+            self.changed.insert(slot);
+        }
     }
 
     /// Every partition had been read to its end.

@@ -15,6 +15,7 @@ mod crew;
 mod driver;
 mod enrich;
 mod failure;
+mod gap;
 mod job;
 mod ledger;
 mod lookout;
@@ -22,6 +23,7 @@ mod metrics;
 #[cfg(feature = "mutants")]
 mod mutant;
 mod operator;
+mod partial;
 mod partition;
 mod plan;
 mod preaggregate;
@@ -38,7 +40,7 @@ mod window_state;
 mod windows;
 mod worker_loop;
 
-pub use config::{JobConfig, RowConfig, SECOND_NS, SlotTime};
+pub use config::{Beginning, JobConfig, RowConfig, SECOND_NS, SlotTime};
 pub use crew::{Crew, WorkerKit};
 pub use failure::JobError;
 pub use job::{Clock, Job, Peers};

@@ -33,6 +33,8 @@ pub struct Metrics {
     pub accepted: Counter,
     undecodable: Family<InPartition, Counter>,
     all_undecodable: Counter,
+    gaps: Family<InPartition, Counter>,
+    missing_offsets: Family<InPartition, Counter>,
     /// Receive times replaced by the topic's timestamp.
     pub untrusted: Counter,
     refused: Family<Reason, Counter>,
@@ -69,6 +71,16 @@ impl Metrics {
             "source_undecodable",
             "Records, or messages in them, that could not be read",
             m.undecodable.clone(),
+        );
+        r.register(
+            "source_gaps",
+            "Times that retention had deleted offsets before they were read",
+            m.gaps.clone(),
+        );
+        r.register(
+            "source_missing_offsets",
+            "Offsets that retention had deleted before they were read",
+            m.missing_offsets.clone(),
         );
         r.register(
             "source_untrusted_times",
@@ -117,9 +129,25 @@ impl Metrics {
     /// Shows every metric with a label, at 0 before anything has happened: for the reference.
     pub fn announce(&self) {
         let _ = self.refused_flows(Verdict::TooLate.refused());
-        let _ = self
-            .undecodable
-            .get_or_create(&InPartition { partition: 0 });
+        for family in [&self.undecodable, &self.gaps, &self.missing_offsets] {
+            let _ = family.get_or_create(&InPartition { partition: 0 });
+        }
+    }
+
+    /// Offsets of a partition that retention had deleted before they were read, so far.
+    pub fn missing_offsets(&self, partition: u32) -> u64 {
+        let counter = self
+            .missing_offsets
+            .get_or_create(&InPartition { partition });
+        counter.get()
+    }
+
+    pub(crate) fn gap(&self, partition: u32, offsets: u64) {
+        self.gaps.get_or_create(&InPartition { partition }).inc();
+        let missing = self
+            .missing_offsets
+            .get_or_create(&InPartition { partition });
+        missing.inc_by(offsets);
     }
 
     pub(crate) fn undecodable(&self, partition: u32) {

@@ -23,11 +23,13 @@ pub enum Mutant {
     EvictedRowLost,
     /// Law 2: raw flows meet R as it was in the end, not as it was at their offset.
     RawRetirementOfTheEnd,
+    /// Law 7: offsets that retention has deleted are jumped over and not declared.
+    GapNotDeclared,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 9] = [
+    pub const ALL: [Mutant; 10] = [
         Mutant::PoisonTrusted,
         Mutant::ClocksNotDurable,
         Mutant::RetirementNotDurable,
@@ -37,5 +39,6 @@ impl Mutant {
         Mutant::ClockWithoutOwnPack,
         Mutant::EvictedRowLost,
         Mutant::RawRetirementOfTheEnd,
+        Mutant::GapNotDeclared,
     ];
 }

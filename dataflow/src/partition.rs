@@ -6,15 +6,17 @@
 use std::collections::BTreeMap;
 
 use flow_proto::{FlowCore, PACK_HEADER, messages};
-use flow_state::{Position, SlotSecs};
+use flow_state::{Gap, Position, SlotSecs};
 use flow_topic::{Reader, RecordRef, TopicError, Wake};
 
 use crate::acceptance::{self, Verdict};
 use crate::config::{JobConfig, SECOND_NS, broken};
 use crate::enrich::Enricher;
+use crate::failure::JobError;
+use crate::gap::{accepted, gap, next_ns};
 use crate::metrics::Metrics;
 use crate::preaggregate::PreAggregate;
-use crate::tick::{Cut, Tally, Tick};
+use crate::tick::{Cut, Met, Tally, Tick};
 use crate::unreadable::{Unreadable, Why};
 
 /// Why reading stopped.
@@ -51,6 +53,11 @@ pub(crate) struct Partition {
     tallies: BTreeMap<SlotSecs, Tally>,
     pack: Vec<FlowCore>,
     unreadable: Unreadable,
+    met: Vec<Met>,
+    /// The reader stands after it, `position` still before it: no record has come since.
+    gap: Option<Gap>,
+    /// A gap up to here is on record.
+    accepted: u64,
 }
 
 impl Partition {
@@ -70,7 +77,16 @@ impl Partition {
             tallies: BTreeMap::new(),
             pack: Vec::new(),
             unreadable: Unreadable::default(),
+            met: Vec::new(),
+            gap: None,
+            accepted: 0,
         }
+    }
+
+    /// With the gaps on record: one that was accepted is not asked about again.
+    pub(crate) fn knowing(mut self, gaps: &[Gap]) -> Self {
+        self.accepted = accepted(gaps, self.id, &self.position);
+        self
     }
 
     /// Reads packs until the budget of bytes is used up or something stops it.
@@ -80,7 +96,7 @@ impl Partition {
         budget: &mut u64,
         down: &mut Downstream,
         (config, metrics): (&JobConfig, &Metrics),
-    ) -> Result<Stop, TopicError> {
+    ) -> Result<Stop, JobError> {
         let window_ns = i64::try_from(config.rows.window_secs).unwrap_or(i64::MAX) * SECOND_NS;
         while *budget > 0 {
             if self.at_end() {
@@ -89,8 +105,14 @@ impl Partition {
             if self.position.clock_ns > tick.slow_ns.saturating_add(2 * window_ns) {
                 return Ok(Stop::Paused);
             }
-            let Some(record) = self.reader.peek()? else {
-                return Ok(Stop::Empty);
+            let record = match self.reader.peek() {
+                Ok(Some(record)) => record,
+                Ok(None) => return Ok(Stop::Empty),
+                Err(TopicError::Gap { url, earliest, .. }) => {
+                    self.pass(url, earliest, (config, metrics))?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
             };
             // The end may lie in a hole, which the reader has gone over.
             if self.end.is_some_and(|end| record.offset >= end) {
@@ -138,6 +160,17 @@ impl Partition {
                 self.unreadable.tell(place, why, metrics);
             }
             metrics.accepted.inc_by(accepted);
+            if let Some(passed) = self.gap.take() {
+                // A record without a readable flow moves no clock; the topic's timestamp says as much.
+                let (stamp, _) = acceptance::trusted_ns(0, record.timestamp_millis);
+                let after = if self.pack.is_empty() { stamp } else { clock };
+                let known = (passed.to_offset, Some(after));
+                self.met
+                    .push(Met::Gap(gap(self.id, &self.position, known, &config.rows)));
+            }
+            if before == i64::MIN && clock > before {
+                self.met.push(Met::First(clock));
+            }
             self.position = Position {
                 offset: record.offset + 1,
                 clock_ns: clock,
@@ -146,6 +179,49 @@ impl Partition {
             self.reader.advance();
         }
         Ok(Stop::Budget)
+    }
+
+    /// Goes on at the first offset that retention has left.
+    fn pass(
+        &mut self,
+        url: String,
+        earliest: u64,
+        (config, metrics): (&JobConfig, &Metrics),
+    ) -> Result<(), JobError> {
+        self.reader.seek(earliest)?;
+        let partition = self.id;
+        if self.position.clock_ns == i64::MIN {
+            // Nothing was read that could be missed from here on: it is begun later than thought.
+            tracing::warn!(
+                partition,
+                offset = earliest,
+                "retention was faster than the first look at this partition"
+            );
+            self.position.offset = earliest;
+            self.met.push(Met::Begun(earliest));
+            return Ok(());
+        }
+        if !config.accept_gap && earliest > self.accepted {
+            let known = (earliest, next_ns(self.reader.as_mut())?);
+            let gap = gap(partition, &self.position, known, &config.rows);
+            return Err(JobError::Gap { url, gap, more: 0 });
+        }
+        let counted = self.gap.map_or(0, |gap| gap.offsets);
+        let gap = gap(partition, &self.position, (earliest, None), &config.rows);
+        metrics.gap(partition, gap.offsets - counted);
+        tracing::warn!(
+            partition,
+            from = gap.from_offset,
+            to = gap.to_offset,
+            offsets = gap.offsets,
+            "a gap: retention has deleted these offsets before they were read; the slots that may lack flows are marked"
+        );
+        if broken!(config, GapNotDeclared) {
+            return Ok(());
+        }
+        self.met.push(Met::Gap(gap));
+        self.gap = Some(gap);
+        Ok(())
     }
 
     /// Has `wake` called when there may be more to read.
@@ -167,6 +243,7 @@ impl Partition {
             position: self.position,
             unread,
             tallies: std::mem::take(&mut self.tallies).into_iter().collect(),
+            met: std::mem::take(&mut self.met),
         }
     }
 }

@@ -11,12 +11,14 @@ use std::time::Duration;
 use flow_proto::RowRecord;
 use flow_state::{Checkpoint, Position, StateStore, TableVersion, Timeline};
 use flow_tables::TableSet;
-use flow_topic::{Topic, TopicError};
+use flow_topic::{Bounds, Topic};
 
-use crate::config::{JobConfig, broken};
+use crate::config::{Beginning, JobConfig, broken};
 use crate::enrich::Versions;
 use crate::failure::JobError;
+use crate::gap::{accepted, gap, next_ns};
 use crate::job::Job;
+use crate::partial::Partial;
 use crate::partition::fingerprint;
 use crate::plan::Plan;
 use crate::window_state::WindowState;
@@ -33,8 +35,8 @@ pub(crate) struct Start {
     pub(crate) ends: BTreeMap<u32, u64>,
     pub(crate) timeline: Timeline,
     pub(crate) versions: Versions,
-    /// The start was not at the topic's beginning.
-    pub(crate) partial: bool,
+    /// Slots that a first start has cut off.
+    pub(crate) partial: Partial,
     pub(crate) next_number: u64,
     /// Id of this attempt.
     pub(crate) attempt: u64,
@@ -50,27 +52,21 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
     } = job;
     let topic = topic.as_ref();
     let base = match state.newest()? {
-        Some(checkpoint) => {
-            same_config(config, &checkpoint)?;
-            checkpoint
-        }
+        Some(checkpoint) => checkpoint,
         None => genesis(config, &job.id),
     };
+    fits(config, topic, &base)?;
     let timeline = timeline(&base, &job.tables, state)?;
     let versions = versions(&timeline, &job.tables, state)?;
     let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
-    let mut partial = false;
     for partition in 0..topic.partitions()? {
         let bounds = topic.bounds(partition)?;
         let at = match base.cut.get(&partition) {
-            Some(at) => {
-                same_topic(topic, partition, at)?;
-                *at
+            Some(at) => *at,
+            None if base.number == 0 => {
+                Position::beginning(first(config, topic, partition, bounds)?)
             }
-            None => {
-                partial |= bounds.earliest > 0;
-                Position::beginning(bounds.earliest)
-            }
+            None => Position::beginning(bounds.earliest),
         };
         let clock_ns = if broken!(config, ClocksNotDurable) {
             i64::MIN
@@ -78,9 +74,11 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
             at.clock_ns
         };
         positions.insert(partition, Position { clock_ns, ..at });
-        if config.until_end {
-            ends.insert(partition, bounds.end);
-        }
+        ends.insert(partition, bounds.end);
+    }
+    let partial = Partial::new(&base, &positions, &ends);
+    if !config.until_end {
+        ends.clear();
     }
     let next_number = state.next_number()?;
     Ok(Start {
@@ -112,7 +110,7 @@ pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
         ends: plan.ends,
         timeline: plan.timeline,
         versions,
-        partial: false,
+        partial: Partial::default(),
         attempt: plan.attempt,
     })
 }
@@ -120,17 +118,46 @@ pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
 /// Whether a job with this configuration and topic may go on from a checkpoint: what `start` refuses, for a check ahead.
 ///
 /// # Errors
-/// `OtherConfig`, `OtherTopic`, or the topic's own.
+/// `OtherConfig`, `OtherTopic`, `Gap`, or the topic's own.
 pub fn fits(
     config: &JobConfig,
     topic: &dyn Topic,
     checkpoint: &Checkpoint,
 ) -> Result<(), JobError> {
     same_config(config, checkpoint)?;
-    checkpoint
-        .cut
-        .iter()
-        .try_for_each(|(partition, at)| same_topic(topic, *partition, at))
+    let mut gone = Vec::new();
+    for (partition, at) in &checkpoint.cut {
+        let bounds = topic.bounds(*partition)?;
+        same_topic(topic, *partition, at, bounds)?;
+        // Without a clock nothing was read that could be missed from here on.
+        let known = at.offset.max(accepted(&checkpoint.gaps, *partition, at));
+        if bounds.earliest > known && at.clock_ns > i64::MIN && !config.accept_gap {
+            gone.push((*partition, at, bounds.earliest));
+        }
+    }
+    let Some((partition, at, earliest)) = gone.first().copied() else {
+        return Ok(());
+    };
+    let after = next_ns(topic.reader(partition, earliest)?.as_mut())?;
+    Err(JobError::Gap {
+        url: topic.url(),
+        gap: gap(partition, at, (earliest, after), &config.rows),
+        more: gone.len() - 1,
+    })
+}
+
+/// Where a new job begins.
+fn first(
+    config: &JobConfig,
+    topic: &dyn Topic,
+    partition: u32,
+    bounds: Bounds,
+) -> Result<u64, JobError> {
+    Ok(match config.beginning {
+        Beginning::Earliest => bounds.earliest,
+        Beginning::Latest => bounds.end,
+        Beginning::Time(millis) => topic.offset_at(partition, millis)?.unwrap_or(bounds.end),
+    })
 }
 
 /// What a job begins with: an empty checkpoint numbered 0, never written.
@@ -148,6 +175,7 @@ pub(crate) fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
         partial: Vec::new(),
         segments: BTreeMap::new(),
         starts: BTreeMap::new(),
+        gaps: Vec::new(),
     }
 }
 
@@ -218,8 +246,12 @@ fn versions(
 }
 
 /// Law 1: the offsets must name the records that were read.
-fn same_topic(topic: &dyn Topic, partition: u32, at: &Position) -> Result<(), JobError> {
-    let bounds = topic.bounds(partition)?;
+fn same_topic(
+    topic: &dyn Topic,
+    partition: u32,
+    at: &Position,
+    bounds: Bounds,
+) -> Result<(), JobError> {
     let other = |what: String| JobError::OtherTopic {
         url: topic.url(),
         partition,
@@ -231,14 +263,6 @@ fn same_topic(topic: &dyn Topic, partition: u32, at: &Position) -> Result<(), Jo
             "it ends at offset {end}, the state has read up to {}",
             at.offset
         )));
-    }
-    if bounds.earliest > at.offset {
-        return Err(JobError::Topic(TopicError::Gap {
-            url: topic.url(),
-            partition,
-            offset: at.offset,
-            earliest: bounds.earliest,
-        }));
     }
     if let Some((offset, stamp, crc)) = at.last_record.filter(|last| last.0 >= bounds.earliest) {
         let mut reader = topic.reader(partition, offset)?;

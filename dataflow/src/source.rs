@@ -188,7 +188,7 @@ impl Source {
                 }
                 Err(error) => {
                     partition.ended = true;
-                    self.failure.set(error.into());
+                    self.failure.set(error);
                     reports.push(Report::Failed {
                         process: self.config.process,
                     });

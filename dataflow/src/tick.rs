@@ -3,7 +3,7 @@
 //! Law 4: tick n is one message at time n, and everything a worker needs to end it is in that message; a cut is
 //! reported under its own tick's capability, so the frontier of the reports says when all cuts of n are known.
 
-use flow_state::{Position, SlotSecs};
+use flow_state::{Gap, Position, SlotSecs};
 use serde::{Deserialize, Serialize};
 
 /// Opens tick `n`, and with it ends the one before.
@@ -48,6 +48,19 @@ pub(crate) struct Cut {
     pub(crate) unread: bool,
     /// By slot; 0 is `elsewhere`.
     pub(crate) tallies: Vec<(SlotSecs, Tally)>,
+    /// What else it has met, in order.
+    pub(crate) met: Vec<Met>,
+}
+
+/// What a partition has met beside flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Met {
+    /// Its first readable pack: the clock that it gives, ns.
+    First(i64),
+    /// Retention was faster than the first record: it is begun at this offset.
+    Begun(u64),
+    /// Offsets that retention had deleted before they were read; again when more is known of them.
+    Gap(Gap),
 }
 
 /// What a source tells worker 0.

@@ -127,7 +127,8 @@ fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
         if config.reads(*me, *id) {
             let reader = job.topic.reader(*id, position.offset)?;
             let end = start.ends.get(id).copied();
-            partitions.push(Partition::new(*id, reader, *position, end));
+            let partition = Partition::new(*id, reader, *position, end);
+            partitions.push(partition.knowing(&start.base.gaps));
         }
     }
     #[cfg_attr(

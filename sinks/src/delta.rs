@@ -72,7 +72,8 @@ pub struct SlotRow {
     pub written_secs: Option<u64>,
     /// Flows in rows and flows refused; `None`: final, and in the store already.
     pub counts: Option<SlotCounts>,
-    /// Partitions of which a part of the slot is missing. A job that meets a gap stops, so there are none yet.
+    /// Partitions of which flows of the slot may be missing, since retention had deleted offsets before they were read;
+    /// of `elsewhere`: all with such a gap. One that cannot be reached holds a slot's completion back instead.
     pub missing_partitions: Vec<u32>,
     /// Watermark of the checkpoint, seconds since 1970; `None` before the first record.
     pub complete_through_secs: Option<u64>,

@@ -233,13 +233,18 @@ impl RawFollower {
     /// Writes the block of a partition that ends with a checkpoint.
     fn write(&mut self, to: &Checkpoint, partition: u32, place: Place) -> Result<Step, SinkError> {
         let at = to.cut.get(&partition).copied().unwrap_or(place.at);
+        // Retention may have moved the start since the checkpoint before.
+        let start = to.starts.get(&partition).copied().unwrap_or(0);
+        let mut from = place.at;
+        from.offset = from.offset.max(start.min(at.offset));
         let rows = SpanRows {
             topic: self.topic.as_ref(),
             span: RawSpan {
                 partition,
-                from: place.at,
+                from,
                 end_offset: at.offset,
                 timeline: &to.timeline,
+                gaps: &to.gaps,
             },
             walked: Cell::default(),
         };

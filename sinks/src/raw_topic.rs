@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use flow_proto::EnrichedFlow;
-use flow_state::{Position, Timeline};
+use flow_state::{Gap, Position, Timeline};
 
 use crate::{RawRows, SinkError};
 
@@ -39,6 +39,8 @@ pub struct RawSpan<'a> {
     pub end_offset: u64,
     /// The timeline of the checkpoint at which it ends.
     pub timeline: &'a Timeline,
+    /// What that checkpoint says was gone before the job could read it.
+    pub gaps: &'a [Gap],
 }
 
 /// What a walk has met.

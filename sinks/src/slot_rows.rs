@@ -61,7 +61,7 @@ pub(crate) fn changed(
             generation: 0,
             written_secs: written.contains(&group).then_some(now_secs),
             counts: checkpoint.slots.get(&group.slot_secs).copied(),
-            missing_partitions: Vec::new(),
+            missing_partitions: checkpoint.missing_partitions(group.slot_secs),
             complete_through_secs: watermark_secs(checkpoint),
         })
     };
@@ -147,6 +147,7 @@ mod tests {
                 ..Timeline::default()
             },
             starts: BTreeMap::new(),
+            gaps: Vec::new(),
             complete: BTreeMap::from([(group(300), 2), (group(600), 3)]),
             slots: BTreeMap::from([(300, counts(9)), (600, counts(9)), (900, counts(0))]),
             partial: Vec::new(),

@@ -1,7 +1,8 @@
-//! Where `topic tail` reads: partitions, each from an offset on.
+//! Where `topic tail`, and a job with a new state, reads: partitions, each from an offset on.
 //!
 //! Law: a time names the first record with that timestamp or a later one, in each partition by itself.
 
+use flow_dataflow::Beginning;
 use flow_topic::{Reader, Topic};
 
 use crate::failure::{Exit, Failure};
@@ -19,7 +20,25 @@ pub(crate) enum From {
     Time(When),
 }
 
-/// `--from`.
+impl From {
+    /// Milliseconds since 1970 of a time, by the present clock.
+    fn millis(when: When) -> i64 {
+        let millis = when.resolve_ns(clock::now_ns()) / 1_000_000;
+        i64::try_from(millis).unwrap_or(i64::MAX)
+    }
+}
+
+impl std::convert::From<From> for Beginning {
+    fn from(from: From) -> Beginning {
+        match from {
+            From::Earliest => Beginning::Earliest,
+            From::Latest => Beginning::Latest,
+            From::Time(when) => Beginning::Time(From::millis(when)),
+        }
+    }
+}
+
+/// `--from`, and `--start` of a job.
 pub(crate) fn from(text: &str) -> Result<From, String> {
     match text {
         "earliest" => Ok(From::Earliest),
@@ -59,11 +78,9 @@ pub(super) fn open(topic: &dyn Topic, options: &cli::TopicTail) -> Result<Vec<So
             let start = match options.from {
                 From::Earliest => bounds.earliest,
                 From::Latest => bounds.end,
-                From::Time(when) => {
-                    let millis = when.resolve_ns(clock::now_ns()) / 1_000_000;
-                    let millis = i64::try_from(millis).unwrap_or(i64::MAX);
-                    topic.offset_at(partition, millis)?.unwrap_or(bounds.end)
-                }
+                From::Time(when) => topic
+                    .offset_at(partition, From::millis(when))?
+                    .unwrap_or(bounds.end),
             };
             let reader = topic.reader(partition, start)?;
             let end = bounds.end;

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::Gap;
+
 /// Seconds since 1970 (UTC) at which a slot starts.
 pub type SlotSecs = u64;
 
@@ -117,6 +119,8 @@ pub struct Checkpoint {
     /// Law 1: the recorded start, the first offset that the job has read of each partition. Not known of partitions
     /// that a job of release 0.1 had begun.
     pub starts: BTreeMap<u32, u64>,
+    /// Law 1: the offsets that retention had deleted before the job could read them, in the order in which they were met.
+    pub gaps: Vec<Gap>,
 }
 
 /// Name of a segment: (checkpoint number, attempt, process).

@@ -12,7 +12,7 @@ const MAGIC: [u8; 8] = *b"FPCHECK\n";
 const HEADER_BYTES: usize = 24;
 
 /// Version of the checkpoint's body that this program writes, and the newest that it reads.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// The file of a checkpoint.
 ///
@@ -70,10 +70,10 @@ pub fn decode_checkpoint(file: &[u8], path: &Path) -> Result<Checkpoint, StateEr
     }
     let mut older;
     let body = match version {
-        // Version 2 has one field more, at the end: `starts`, which is then empty.
-        1 => {
+        // Each version has one field more than the one before, at the end and empty then: 2 `starts`, 3 `gaps`.
+        1 | 2 => {
             older = body.to_vec();
-            older.push(0);
+            older.extend((version..VERSION).map(|_| 0));
             &older
         }
         _ => body,

@@ -12,6 +12,7 @@ mod directory;
 mod error;
 mod files;
 mod frame;
+mod gap;
 mod layout;
 mod objects;
 mod proof;
@@ -29,6 +30,7 @@ pub use checkpoint::{
 };
 pub use error::StateError;
 pub use frame::{decode_checkpoint, encode_checkpoint};
+pub use gap::Gap;
 pub use objects::{Objects, Opened, Placed};
 pub use published::Published;
 pub use segment::{Segment, SegmentFile};

@@ -124,6 +124,7 @@ mod tests {
             partial: Vec::new(),
             segments: Default::default(),
             starts: Default::default(),
+            gaps: Vec::new(),
         })
     }
 

@@ -23,34 +23,38 @@ fn golden(file: &str, written: &[u8]) -> Vec<u8> {
     fs::read(&path).unwrap()
 }
 
-/// Version 1 had no recorded starts. No release writes it any more, so its file is never blessed.
+/// Version 1 had neither recorded starts nor gaps, version 2 no gaps. No release writes them any more, so their files are
+/// never blessed.
 #[test]
-fn checkpoint_version_1() {
+fn checkpoint_versions_1_and_2() {
     let path = Path::new("golden");
     let mut expected = checkpoint(5, 77, &[4, 5]);
-    expected.starts.clear();
+    expected.gaps.clear();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let file = fs::read(folder.join("checkpoint-v2")).unwrap();
+    assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
+    expected.starts.clear();
     let file = fs::read(folder.join("checkpoint-v1")).unwrap();
     assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
 }
 
 #[test]
-fn checkpoint_version_2() {
+fn checkpoint_version_3() {
     let path = Path::new("golden");
     let expected = checkpoint(5, 77, &[4, 5]);
     let written = encode_checkpoint(&expected, path).unwrap();
-    let mut file = golden("checkpoint-v2", &written);
+    let mut file = golden("checkpoint-v3", &written);
     assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
     assert_eq!(
         written, file,
-        "what this release writes is version 2 byte for byte"
+        "what this release writes is version 3 byte for byte"
     );
     set_version(&mut file, 20..24, 8..20, 24);
     assert!(matches!(
         decode_checkpoint(&file, path),
         Err(StateError::Newer {
-            found: 3,
-            known: 2,
+            found: 4,
+            known: 3,
             ..
         })
     ));
@@ -99,14 +103,14 @@ fn segment_version_1() {
     );
 }
 
-/// Makes a checkpoint file one of version 3, with the checksum that goes with it.
+/// Makes a checkpoint file one of version 4, with the checksum that goes with it.
 fn set_version(
     file: &mut [u8],
     crc: std::ops::Range<usize>,
     checked: std::ops::Range<usize>,
     body: usize,
 ) {
-    file[8] = 3;
+    file[8] = 4;
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&file[checked]);
     hasher.update(&file[body..]);

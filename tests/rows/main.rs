@@ -17,6 +17,7 @@ mod damaged;
 mod every_store;
 mod flowing;
 mod full_disk;
+mod gaps;
 mod grown;
 mod kills;
 #[path = "../../dataflow/tests/oracle/mod.rs"]

@@ -193,11 +193,16 @@ impl Live {
         self.0.try_wait().expect("a child").is_none()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        let told = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(told.expect("kill").success());
+    }
+
     /// Tells it to end, and waits for that.
     pub(crate) fn end(mut self) -> ExitStatus {
-        let id = self.0.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status();
-        assert!(told.expect("kill").success());
+        self.signal("TERM");
         self.0.wait().expect("it has ended")
     }
 }

@@ -112,7 +112,7 @@ impl Store {
     }
 
     /// A column of times as seconds since 1970.
-    fn seconds(&self, column: &str) -> String {
+    pub(crate) fn seconds(&self, column: &str) -> String {
         match self {
             Store::Sqlite(_) => column.to_owned(),
             Store::Postgres(_) => format!("extract(epoch from {column})::bigint"),

@@ -87,6 +87,11 @@ impl World {
         self
     }
 
+    /// The topic's URL.
+    pub(crate) fn url(&self) -> &str {
+        &self.topic
+    }
+
     /// A file beside the tables.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -224,6 +229,11 @@ impl World {
             line_secs: event.line_secs,
             offsets: event.offsets.clone(),
         });
+        let lost = checkpoint.gaps.iter().map(|gap| oracle::Lost {
+            partition: gap.partition,
+            from: gap.from_offset,
+            to: gap.to_offset,
+        });
         let tables = if self.tables {
             Tables::from_csv(Some(DEMO_ASN_CSV), Some(DEMO_COUNTRY_CSV))
         } else {
@@ -233,6 +243,8 @@ impl World {
             partitions,
             retirements: retirements.collect(),
             versions: vec![(0, tables)],
+            starts: checkpoint.starts,
+            lost: lost.collect(),
             config: oracle::Config::default(),
         }
     }

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use flow_proto::{Coordinate, EnrichedFlow, Flow, FlowCore, PACK_HEADER, messages};
-use flow_state::{Position, SlotSecs, StateStore, Timeline};
+use flow_state::{Gap, Position, SlotSecs, StateStore, Timeline};
 use flow_tables::TableSet;
 use flow_topic::{Reader, RecordRef, Topic, TopicError};
 
@@ -43,6 +43,8 @@ pub struct RawSpan<'a> {
     pub end_offset: u64,
     /// The timeline of a checkpoint whose cut is `end_offset` or above.
     pub timeline: &'a Timeline,
+    /// The gaps of that checkpoint: what the job has not read is not read here either, should the topic still show it.
+    pub gaps: &'a [Gap],
 }
 
 /// What a walk has met.
@@ -115,6 +117,14 @@ impl RawReader {
         while records.position() < span.end_offset {
             let before = records.position();
             match records.peek() {
+                Ok(Some(record))
+                    if span
+                        .gaps
+                        .iter()
+                        .any(|g| g.holds(span.partition, record.offset)) =>
+                {
+                    read.missing_offsets += 1;
+                }
                 Ok(Some(record)) if record.offset < span.end_offset => {
                     if walk.record(&record, &mut read, take)?.is_break() {
                         return Ok(read);

@@ -41,6 +41,14 @@ pub struct Retired {
     pub offsets: BTreeMap<u32, u64>,
 }
 
+/// Records of a partition that the job has declared as gone before it could read them.
+#[derive(Clone, Copy, Debug)]
+pub struct Lost {
+    pub partition: u32,
+    pub from: u64,
+    pub to: u64,
+}
+
 /// Which time names a flow's slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Time {
@@ -74,6 +82,9 @@ impl Default for Config {
 pub struct Input {
     pub partitions: BTreeMap<u32, Vec<Record>>,
     pub retirements: Vec<Retired>,
+    /// Records below these offsets were not there when the job began.
+    pub starts: BTreeMap<u32, u64>,
+    pub lost: Vec<Lost>,
     /// From which slot on which tables hold, ascending. None: no tables.
     pub versions: Vec<(u64, Tables)>,
     pub config: Config,
@@ -105,9 +116,19 @@ pub struct Output {
     pub undecodable_records: u64,
     /// Flows of readable records: in rows or refused.
     pub flows: u64,
+    /// Partition, first and last slot of which flows may be missing.
+    pub missing: Vec<(u32, u64, u64)>,
 }
 
 impl Output {
+    /// Partitions of which flows of a slot may be missing.
+    pub fn missing_in(&self, slot: u64) -> Vec<u32> {
+        let meets = |(_, first, last): &&(u32, u64, u64)| (*first..=*last).contains(&slot);
+        let partitions: std::collections::BTreeSet<u32> =
+            self.missing.iter().filter(meets).map(|m| m.0).collect();
+        partitions.into_iter().collect()
+    }
+
     /// Counts of all slots together.
     pub fn total(&self) -> Slot {
         self.slots.values().fold(Slot::default(), |a, b| Slot {
@@ -155,15 +176,29 @@ pub fn run(input: &Input) -> Output {
 impl Oracle<'_> {
     fn partition(&mut self, partition: u32, records: &[Record]) {
         let mut clock = i128::MIN;
+        let mut clock_before_loss = None;
         for record in records {
+            if self.not_there(partition, record.offset) {
+                continue;
+            }
+            if self.lost(partition, record.offset) {
+                clock_before_loss.get_or_insert(clock);
+                continue;
+            }
             self.out.records += 1;
-            let Some(flows) = record_messages(record, self.input.config.framing) else {
+            let flows = record_messages(record, self.input.config.framing);
+            for flow in flows.iter().flatten() {
+                clock = clock.max(trusted(flow, record));
+            }
+            if let Some(before) = clock_before_loss.take() {
+                let stamp = i128::from(record.timestamp_millis) * 1_000_000;
+                let silent = flows.as_ref().is_none_or(Vec::is_empty);
+                self.miss(partition, before, Some(if silent { stamp } else { clock }));
+            }
+            let Some(flows) = flows else {
                 self.out.undecodable_records += 1;
                 continue;
             };
-            for flow in &flows {
-                clock = clock.max(trusted(flow, record));
-            }
             if flows.is_empty() {
                 continue;
             }
@@ -177,6 +212,34 @@ impl Oracle<'_> {
                 self.flow(flow, trusted(flow, record), &place);
             }
         }
+        if let Some(before) = clock_before_loss {
+            self.miss(partition, before, None);
+        }
+    }
+
+    fn not_there(&self, partition: u32, offset: u64) -> bool {
+        self.input
+            .starts
+            .get(&partition)
+            .is_some_and(|start| offset < *start)
+    }
+
+    fn lost(&self, partition: u32, offset: u64) -> bool {
+        let holds = |l: &&Lost| l.partition == partition && l.from <= offset && offset < l.to;
+        self.input.lost.iter().find(holds).is_some()
+    }
+
+    /// A slot misses flows if one with a clock between the two could have counted in it.
+    fn miss(&mut self, partition: u32, before: i128, after: Option<i128>) {
+        let window = i128::from(self.input.config.window_secs);
+        let lateness = i128::from(self.input.config.lateness_secs);
+        let slot = |secs: i128| u64::try_from(secs.max(0) / window * window).unwrap();
+        // The first slot whose end + lateness is above the clock.
+        let first = slot(before.div_euclid(SECOND) - lateness);
+        let last = after.map_or(u64::MAX, |after| {
+            slot(after.max(before).div_euclid(SECOND) + window)
+        });
+        self.out.missing.push((partition, first, last));
     }
 
     fn flow(&mut self, flow: &Message, received: i128, place: &Place) {

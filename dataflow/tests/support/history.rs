@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use flow_dataflow::{JobConfig, Snapshot};
-use flow_state::{Checkpoint, StateError, StateStore};
+use flow_state::{Checkpoint, StateError, StateStore, Timeline};
 use flow_tables::TableSet;
 
 use super::Attempt;
@@ -18,6 +18,8 @@ use super::scenario::Dice;
 pub struct Outcome {
     pub table: Table,
     pub checkpoint: Arc<Checkpoint>,
+    /// The last checkpoint's, with the retirements that it has forgotten since retention took what they ruled.
+    pub timeline: Timeline,
     pub attempts: u64,
     /// Partitions that were not there when the job first started.
     pub added: u64,
@@ -74,15 +76,30 @@ pub fn run(
     let workers = worker_counts[history.dice.roll(worker_counts.len() as u64) as usize];
     let (table, checkpoint) = history.attempt(deaths + 1, workers, table, true);
     let checkpoint = checkpoint.expect("the last attempt writes one");
+    let state = history.state();
     Outcome {
         table,
+        timeline: whole(&state, &checkpoint.timeline),
         checkpoint,
         attempts: deaths + 1,
         added: partitions - first as u64,
-        state: history.state(),
+        state,
         topic: history.topic,
         folder: dir,
     }
+}
+
+/// A timeline with the retirements of all checkpoints before it.
+fn whole(state: &StateStore, last: &Timeline) -> Timeline {
+    let mut all = last.clone();
+    for number in state.numbers().expect("a listing") {
+        let checkpoint = state.checkpoint(number).expect("whole");
+        let events = checkpoint.expect("kept").timeline.retirements;
+        all.retirements.extend(events);
+    }
+    all.retirements.sort_by_key(|event| event.line_secs);
+    all.retirements.dedup();
+    all
 }
 
 impl History<'_> {
@@ -106,12 +123,19 @@ impl History<'_> {
             attempt,
         );
         let (stop, status) = (Arc::clone(&this.stop), Arc::clone(&this.status));
+        if attempt > 1 {
+            // While nobody reads.
+            for partition in 0..self.topic.count() {
+                self.retain(partition, 50);
+            }
+        }
         let running = thread::spawn(move || this.run(table));
         let bursts = if last { u64::MAX } else { self.dice.roll(80) };
         for _ in 0..bursts {
             let partition = self.dice.roll(self.topic.count() as u64) as usize;
             let burst = 1 + self.dice.roll(25);
             self.topic.reveal(partition, burst);
+            self.retain(partition, 20);
             if self.dice.chance(3) {
                 self.topic
                     .show(self.topic.count().min(self.topic.shown() + 1));
@@ -144,6 +168,18 @@ impl History<'_> {
         (table, checkpoint)
     }
 
+    /// With so much of a chance retention takes some of a partition's records, read or not.
+    fn retain(&mut self, partition: usize, percent: u64) {
+        if self.config.accept_gap && self.dice.chance(percent) {
+            let (earliest, visible) = (
+                self.topic.earliest(partition),
+                self.topic.visible(partition),
+            );
+            let more = self.dice.roll(1 + visible.saturating_sub(earliest));
+            self.topic.expire(partition, earliest + more);
+        }
+    }
+
     /// Opens the state; its lock is let go when the last thread of the attempt before has ended.
     fn state(&self) -> StateStore {
         loop {
@@ -159,7 +195,8 @@ impl History<'_> {
     fn read(&self, look: &Snapshot) -> bool {
         (0..self.topic.shown()).all(|p| {
             let at = look.positions.get(&(p as u32));
-            at.is_some_and(|at| at.offset >= self.topic.visible(p))
+            let end = self.topic.visible(p);
+            self.topic.earliest(p) >= end || at.is_some_and(|at| at.offset >= end)
         })
     }
 }

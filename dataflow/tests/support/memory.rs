@@ -19,6 +19,10 @@ pub struct Stored {
 struct Partition {
     records: Vec<Stored>,
     visible: AtomicU64,
+    /// Records below it are gone.
+    earliest: AtomicU64,
+    /// What `earliest` becomes once it has been asked for.
+    next_earliest: AtomicU64,
 }
 
 /// The topic. Clones share the records and what is visible of them.
@@ -32,6 +36,8 @@ impl MemoryTopic {
         let make = |records| Partition {
             records,
             visible: AtomicU64::new(0),
+            earliest: AtomicU64::new(0),
+            next_earliest: AtomicU64::new(0),
         };
         let partitions: Vec<_> = partitions.into_iter().map(make).collect();
         let shown = partitions.len() as u32;
@@ -76,6 +82,38 @@ impl MemoryTopic {
         before < all
     }
 
+    /// Retention: records below this offset are gone; the last one of all, and what is not visible yet, stays.
+    pub fn expire(&self, partition: usize, below: u64) {
+        let part = &self.0[partition];
+        let most = self.visible(partition).min(part.records.len() as u64 - 1);
+        part.earliest.fetch_max(below.min(most), Ordering::AcqRel);
+    }
+
+    /// As `expire`, of records that nobody could see before either.
+    pub fn expire_unseen(&self, partition: usize, below: u64) {
+        self.0[partition]
+            .earliest
+            .fetch_max(below, Ordering::AcqRel);
+    }
+
+    /// As `expire`, once somebody has asked where the partition begins.
+    pub fn expire_after_look(&self, partition: usize, below: u64) {
+        self.0[partition]
+            .next_earliest
+            .store(below, Ordering::Release);
+    }
+
+    /// As if retention had never been.
+    pub fn give_back(&self) {
+        for part in self.0.iter() {
+            part.earliest.store(0, Ordering::Release);
+        }
+    }
+
+    pub fn earliest(&self, partition: usize) -> u64 {
+        self.0[partition].earliest.load(Ordering::Acquire)
+    }
+
     pub fn reveal_all(&self) {
         for partition in 0..self.count() {
             self.reveal(partition, u64::MAX / 2);
@@ -98,8 +136,10 @@ impl Topic for MemoryTopic {
         Timestamps::Create
     }
     fn bounds(&self, partition: u32) -> Result<Bounds, TopicError> {
+        let part = &self.0[partition as usize];
+        let next = part.next_earliest.load(Ordering::Acquire);
         Ok(Bounds {
-            earliest: 0,
+            earliest: part.earliest.fetch_max(next, Ordering::AcqRel),
             end: self.visible(partition as usize),
         })
     }
@@ -142,6 +182,15 @@ impl Reader for MemoryReader {
         if self.topic.1.load(Ordering::Acquire) {
             return Err(TopicError::Missing {
                 url: "memory://broken".to_owned(),
+            });
+        }
+        let earliest = self.topic.earliest(self.partition);
+        if self.offset < earliest {
+            return Err(TopicError::Gap {
+                url: self.topic.url(),
+                partition: self.partition as u32,
+                offset: self.offset,
+                earliest,
             });
         }
         if self.offset >= self.topic.visible(self.partition) {

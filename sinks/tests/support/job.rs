@@ -57,6 +57,7 @@ impl Job {
             partial: vec![FIRST_SLOT],
             segments: BTreeMap::new(),
             starts: BTreeMap::new(),
+            gaps: Vec::new(),
         };
         checkpoint.timeline.versions = vec![(0, version(1)), (SWAP_SLOT, version(2))];
         Job {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use flow_state::{
-    Checkpoint, Group, Position, Retirement, SegmentName, SlotCounts, TableVersion, Timeline,
+    Checkpoint, Gap, Group, Position, Retirement, SegmentName, SlotCounts, TableVersion, Timeline,
 };
 
 /// A checkpoint with something in every field.
@@ -60,6 +60,16 @@ pub(crate) fn checkpoint(number: u64, attempt: u64, segments: &[u64]) -> Checkpo
         partial: vec![1_700_000_100],
         segments: listed,
         starts: BTreeMap::from([(3, 4)]),
+        gaps: vec![Gap {
+            partition: 3,
+            from_offset: 5,
+            to_offset: 7,
+            offsets: 2,
+            before_ns: -5,
+            after_ns: Some(6),
+            first_slot_secs: 1_700_000_100,
+            last_slot_secs: u64::MAX,
+        }],
     }
 }
 
