@@ -275,6 +275,9 @@ pub(crate) struct Run {
     /// Go on over records that retention has deleted before they were read, and mark the slots that may lack flows.
     #[arg(long)]
     pub(crate) accept_gap: bool,
+    /// Take over stores that another job, or a later copy of this state, has written: for one start, that one ended before.
+    #[arg(long)]
+    pub(crate) adopt: bool,
     /// How long after its end a slot accepts flows, each correcting its row.
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = crate::run::lateness)]
     pub(crate) allowed_lateness: Duration,

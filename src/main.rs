@@ -3,6 +3,7 @@
 //! Wiring only: the rooms do the work, this crate reads the command line and connects them.
 //! Law: the panic hook is set before anything else, since a panicking worker would leave the others hanging.
 
+mod adopt;
 mod catch_up;
 mod check;
 mod cli;

@@ -12,6 +12,7 @@ use flow_state::StateStore;
 use flow_tables::{Kind, TableSet};
 use flow_topic::{Context, Options, Topic, TopicError};
 
+use crate::adopt;
 use crate::check;
 use crate::cli;
 use crate::cluster::{self, Place};
@@ -43,9 +44,22 @@ pub(crate) fn lead(
         tracing::info!("--start: the state goes on where it stood; it is for new ones");
     }
     let topic = topic(options, context, goes_on)?;
-    let Some(stores) = stores(options.sink.clone(), topic.as_ref(), goes_on, asked)? else {
+    // What is not open cannot be asked whose it is.
+    let may_wait = goes_on && !options.adopt;
+    let Some(mut stores) = stores(options.sink.clone(), topic.as_ref(), may_wait, asked)? else {
         return Ok(None);
     };
+    if options.adopt {
+        let (config, topic, state) = (config.clone(), Arc::clone(&topic), state.clone());
+        let Some(adopted) = opening::unless_asked(asked, move || {
+            adopt::adopt(&config, topic.as_ref(), &state, &mut stores)?;
+            Ok::<_, Failure>(stores)
+        })?
+        else {
+            return Ok(None);
+        };
+        stores = adopted?;
+    }
     let place = cluster::join(options, config, &topic.url(), asked)?;
     Ok(place.map(|place| Opened {
         topic,
@@ -104,11 +118,11 @@ fn topic(options: &cli::Run, context: Context, goes_on: bool) -> Result<Arc<dyn 
 }
 
 /// Opens the stores; `None`: a signal came first. A first start needs every one of them, so that a mistyped address is
-/// found by the hand that has typed it.
+/// found by the hand that has typed it; so does an adoption.
 fn stores(
     sinks: Vec<String>,
     topic: &dyn Topic,
-    goes_on: bool,
+    may_wait: bool,
     asked: &AtomicBool,
 ) -> Result<Option<Vec<Store>>, Failure> {
     let (url, timestamps) = (topic.url(), topic.timestamps());
@@ -120,7 +134,7 @@ fn stores(
             partitions,
             timestamps,
         };
-        let opened = opening::together(&sinks, |sink| match goes_on {
+        let opened = opening::together(&sinks, |sink| match may_wait {
             true => flow_sinks::open_or_later(sink, &source),
             false => flow_sinks::open_beside(sink, &source),
         });

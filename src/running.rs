@@ -250,6 +250,6 @@ fn follow(name: String, run: Thread, stop: Arc<AtomicBool>) -> Result<catch_up::
 }
 
 /// 64 bits that no other start has: the standard library seeds its hasher from the system.
-fn random() -> u64 {
+pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

@@ -85,5 +85,6 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         segments,
         starts: ledger.starts,
         gaps: ledger.gaps,
+        generations: old.generations.clone(),
     }
 }

@@ -5,6 +5,7 @@
 //! Room law: knows proto, topic, tables and state; no SQL, no HTTP.
 
 pub mod acceptance;
+mod adopt;
 pub mod key;
 
 mod assemble;
@@ -40,6 +41,7 @@ mod window_state;
 mod windows;
 mod worker_loop;
 
+pub use adopt::{Takeover, adopted, base};
 pub use config::{Beginning, JobConfig, RowConfig, SECOND_NS, SlotTime};
 pub use crew::{Crew, WorkerKit};
 pub use failure::JobError;

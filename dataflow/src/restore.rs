@@ -147,7 +147,7 @@ pub fn fits(
 }
 
 /// Where a new job begins.
-fn first(
+pub(crate) fn first(
     config: &JobConfig,
     topic: &dyn Topic,
     partition: u32,
@@ -176,6 +176,7 @@ pub(crate) fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
         segments: BTreeMap::new(),
         starts: BTreeMap::new(),
         gaps: Vec::new(),
+        generations: Vec::new(),
     }
 }
 

@@ -66,7 +66,8 @@ pub struct SlotRow {
     pub state: SlotState,
     /// The job began within it.
     pub partial: bool,
-    /// Number of times it has been replaced as a whole.
+    /// Number of times it has been replaced as a whole. It becomes the slot's floor with the rows of this delta, which are
+    /// then all of the slot's: what the store has of a lower generation goes. Without rows the floor stays.
     pub generation: u64,
     /// Time (seconds since 1970) of this delta if it holds rows of the slot.
     pub written_secs: Option<u64>,
@@ -150,12 +151,17 @@ impl Cursors {
     }
 }
 
+/// What the flag does, for messages.
+pub(crate) const ADOPT: &str = "start once with --adopt: this state then takes the database over under a new job id and \
+     writes every slot anew that has not retired in it";
+
 /// As `Cursors::belong_to`, of a store's name, the job that has written it, and the highest checkpoint that it holds.
 pub(crate) fn belongs(
     (name, written_by, highest): (&str, Option<&str>, Option<u64>),
     job: &str,
     newest: u64,
 ) -> Result<(), SinkError> {
+    let at = highest.unwrap_or(0);
     if let Some(other) = written_by.filter(|other| *other != job) {
         let state = if job.is_empty() {
             "is new".to_owned()
@@ -163,14 +169,14 @@ pub(crate) fn belongs(
             format!("belongs to job {job}")
         };
         return Err(SinkError::refused(format!(
-            "sink {name}: written by job {other}, the state directory {state}; give it the state directory of that \
-             job, or a new database"
+            "sink {name}: written by job {other} up to checkpoint {at}, the state directory {state}, at checkpoint \
+             {newest}; give it the state directory of that job, or a new database, or {ADOPT}"
         )));
     }
     match highest {
         Some(ahead) if ahead > newest => Err(SinkError::refused(format!(
-            "sink {name}: holds checkpoint {ahead}, the state directory only {newest}; the state is an older copy: \
-             restore the newer one, or begin anew with an empty state directory and a new database"
+            "sink {name}: holds checkpoint {ahead} of job {job}, the state directory only {newest}; the state is an older \
+             copy: restore the newer one, or begin anew with an empty state directory and a new database, or {ADOPT}"
         ))),
         _ => Ok(()),
     }

@@ -242,13 +242,14 @@ impl Follower {
         from: u64,
         shards: &[u16],
     ) -> Result<Applied, SinkError> {
-        let rows = SegmentRows::new(&self.state, newest, from, shards);
+        let window_secs = self.config.window_secs;
+        let rows = SegmentRows::new(&self.state, newest, from, (shards, window_secs));
         let slots = if shards.contains(&0) {
             if from == 0 {
                 self.tell_what_is_out_of_reach(newest);
             }
             let now = (self.config.now_secs)();
-            slot_rows::changed(newest, from, &rows.groups(), self.config.window_secs, now)
+            slot_rows::changed(newest, from, &rows.groups(), window_secs, now)
         } else {
             Vec::new()
         };
@@ -259,7 +260,7 @@ impl Follower {
             shards,
             rows: &rows,
             slots: &slots,
-            retired_through_secs: slot_rows::retired_through(newest, self.config.window_secs),
+            retired_through_secs: slot_rows::retired_through(newest, window_secs),
             watermark_secs: slot_rows::watermark_secs(newest),
         };
         let began = Instant::now();

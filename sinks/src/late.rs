@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flow_topic::Timestamps;
 
 use crate::url::{self, Shape, Source, Store};
-use crate::{Applied, Cursors, Delta, RawBlock, RawCursors, RawSink, Sink, SinkError};
+use crate::{
+    Adoption, Applied, Cursors, Delta, Held, RawBlock, RawCursors, RawSink, Sink, SinkError,
+};
 
 /// The store of a URL that could not be opened, for the reason given.
 ///
@@ -116,6 +118,14 @@ impl Sink for Late<dyn Sink> {
     fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
         self.open()?.apply(delta)
     }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        self.open()?.held()
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        self.open()?.adopt(adoption)
+    }
 }
 
 impl RawSink for Late<dyn RawSink> {
@@ -129,5 +139,13 @@ impl RawSink for Late<dyn RawSink> {
 
     fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
         self.open()?.apply(block)
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        self.open()?.held()
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        self.open()?.adopt(adoption)
     }
 }

@@ -9,6 +9,7 @@
     deny(clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod adoption;
 pub mod clickhouse;
 pub mod columns;
 mod delta;
@@ -37,6 +38,7 @@ pub mod sqlite;
 pub mod stdout;
 pub mod url;
 
+pub use adoption::{Adoption, Held};
 pub use delta::{Applied, Cursors, Delta, Row, Rows, SlotRow, SlotState};
 pub use error::{SinkError, SinkErrorKind};
 pub use follower::{Backoff, Follower, FollowerConfig, Step};
@@ -70,4 +72,20 @@ pub trait Sink: Send {
     /// # Errors
     /// `Retry` if the store failed or the outcome is unknown; the follower then reads the cursors again.
     fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError>;
+
+    /// Who has written it, and how high the numbers in it are. A store that keeps nothing from start to start has nobody.
+    ///
+    /// # Errors
+    /// `Retry` if the store cannot be reached now.
+    fn held(&mut self) -> Result<Held, SinkError> {
+        Ok(Held::default())
+    }
+
+    /// Makes it the adopting job's. Cut short, it is finished by another adoption, and taken by no job until then.
+    ///
+    /// # Errors
+    /// As `apply`.
+    fn adopt(&mut self, _adoption: &Adoption) -> Result<(), SinkError> {
+        Ok(())
+    }
 }

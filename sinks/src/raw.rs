@@ -10,7 +10,7 @@ use std::fmt;
 use flow_proto::EnrichedFlow;
 
 use crate::delta::belongs;
-use crate::{Applied, SinkError};
+use crate::{Adoption, Applied, Held, SinkError};
 
 /// A store for raw flows.
 ///
@@ -32,6 +32,18 @@ pub trait RawSink: Send {
     /// # Errors
     /// `Retry` if the store failed or the outcome is unknown; the follower then reads the cursors again.
     fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError>;
+
+    /// As `Sink::held`.
+    ///
+    /// # Errors
+    /// `Retry` if the store cannot be reached now.
+    fn held(&mut self) -> Result<Held, SinkError>;
+
+    /// As `Sink::adopt`; flows that will be written anew are deleted before.
+    ///
+    /// # Errors
+    /// As `apply`.
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError>;
 }
 
 /// Flows that can be walked through, as often as needed, without all being in memory.
@@ -72,7 +84,8 @@ pub struct RawBlock<'a> {
 }
 
 impl RawBlock<'_> {
-    /// The name that this block and no other has, for stores that recognise what comes twice.
+    /// The name that this block and no other has, for stores that recognise what comes twice. An adoption changes the job's
+    /// id, so that what it has deleted and writes anew is not taken for what was there.
     pub fn token(&self) -> String {
         format!(
             "{}/{}/{}/{}-{}",

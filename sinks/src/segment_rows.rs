@@ -18,6 +18,7 @@ pub(crate) struct SegmentRows<'a> {
     state: &'a StateStore,
     checkpoint: &'a Checkpoint,
     shards: &'a [u16],
+    window_secs: u64,
     /// Segments in ascending order, each with the groups that are wanted of it.
     wanted: Vec<(SegmentName, BTreeSet<Group>)>,
     /// A listed segment was missing: the job may have moved on and let go of it.
@@ -40,7 +41,7 @@ impl<'a> SegmentRows<'a> {
         state: &'a StateStore,
         checkpoint: &'a Checkpoint,
         from: u64,
-        shards: &'a [u16],
+        (shards, window_secs): (&'a [u16], u64),
     ) -> SegmentRows<'a> {
         let above = checkpoint
             .segments
@@ -57,6 +58,7 @@ impl<'a> SegmentRows<'a> {
             state,
             checkpoint,
             shards,
+            window_secs,
             wanted,
             outrun: Cell::new(false),
         }
@@ -91,7 +93,7 @@ impl<'a> SegmentRows<'a> {
         take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
         // Records come sorted by group, so the question whether one is wanted is asked once a group.
-        let mut last: Option<(Group, Option<(Rollup, u32)>)> = None;
+        let mut last: Option<(Group, Option<(Rollup, u32, u64)>)> = None;
         for record in records {
             let group = Group {
                 rollup: record.rollup,
@@ -102,21 +104,29 @@ impl<'a> SegmentRows<'a> {
                 _ if groups.contains(&group) => Some((
                     Rollup::from_number(group.rollup).ok_or_else(|| unknown_rollup(group))?,
                     table_version(self.checkpoint, group),
+                    self.revision(number, group),
                 )),
                 _ => None,
             };
             last = Some((group, answer));
-            if let Some((rollup, table_version)) = answer {
-                // Generation 0: the live job's own rows.
+            if let Some((rollup, table_version, revision)) = answer {
                 take(Row {
                     rollup,
                     record,
                     table_version,
-                    revision: number,
+                    revision,
                 })?;
             }
         }
         Ok(())
+    }
+
+    /// `generation << 48 | checkpoint number`.
+    fn revision(&self, number: u64, group: Group) -> u64 {
+        let generation = self
+            .checkpoint
+            .generation(group.slot_secs, self.window_secs);
+        u64::from(generation) << 48 | number
     }
 }
 

@@ -24,6 +24,20 @@ pub(crate) fn changed(
     now_secs: u64,
 ) -> Vec<SlotRow> {
     let mut groups = written.clone();
+    let base = |slot_secs| Group {
+        rollup: Rollup::As as u16,
+        slot_secs,
+    };
+    // A slot that is written anew is so in all rollups: one may have no rows any more.
+    let anew = |slot_secs| {
+        checkpoint.generation(slot_secs, window_secs) > 0 && written.contains(&base(slot_secs))
+    };
+    for group in written.iter().filter(|group| anew(group.slot_secs)) {
+        groups.extend(Rollup::ALL.iter().map(|r| Group {
+            rollup: *r as u16,
+            ..*group
+        }));
+    }
     groups.extend(
         checkpoint
             .complete
@@ -58,8 +72,8 @@ pub(crate) fn changed(
             slot_secs: group.slot_secs,
             state: state(checkpoint, group, window_secs),
             partial: checkpoint.partial.contains(&group.slot_secs),
-            generation: 0,
-            written_secs: written.contains(&group).then_some(now_secs),
+            generation: checkpoint.generation(group.slot_secs, window_secs).into(),
+            written_secs: (written.contains(&group) || anew(group.slot_secs)).then_some(now_secs),
             counts: checkpoint.slots.get(&group.slot_secs).copied(),
             missing_partitions: checkpoint.missing_partitions(group.slot_secs),
             complete_through_secs: watermark_secs(checkpoint),
@@ -148,6 +162,7 @@ mod tests {
             },
             starts: BTreeMap::new(),
             gaps: Vec::new(),
+            generations: Vec::new(),
             complete: BTreeMap::from([(group(300), 2), (group(600), 3)]),
             slots: BTreeMap::from([(300, counts(9)), (600, counts(9)), (900, counts(0))]),
             partial: Vec::new(),

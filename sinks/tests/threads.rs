@@ -281,7 +281,7 @@ fn a_store_of_another_job_or_of_a_later_state_is_refused() {
                 base: 2,
                 ..job.config()
             },
-            "holds checkpoint 3, the state directory only 2",
+            "holds checkpoint 3 of job job-a, the state directory only 2",
         ),
         (
             FollowerConfig {

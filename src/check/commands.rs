@@ -82,6 +82,8 @@ fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
         found,
     );
     live(topic, found);
+    // Whose the stores are is no matter then.
+    let state = state.filter(|_| !options.adopt);
     let readable = |url: &&String| flow_sinks::url::shape(url).is_ok();
     for url in options.sink.iter().filter(readable) {
         reach::store(url, state.as_ref(), found);

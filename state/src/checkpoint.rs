@@ -98,7 +98,7 @@ pub struct Checkpoint {
     pub number: u64,
     /// Id of the attempt that wrote it (random per process start).
     pub attempt: u64,
-    /// Id of the job: set with checkpoint 1, never changed.
+    /// Id of the job: set with checkpoint 1; an adoption gives it another one, so that who wrote before is a stranger.
     pub job: String,
     /// Options that decide rows (window, lateness, slot time, …) as text; another one is refused at start.
     pub config: BTreeMap<String, String>,
@@ -121,6 +121,22 @@ pub struct Checkpoint {
     pub starts: BTreeMap<u32, u64>,
     /// Law 1: the offsets that retention had deleted before the job could read them, in the order in which they were met.
     pub gaps: Vec<Gap>,
+    /// One for each adoption: from which slot end on which generation holds.
+    pub generations: Vec<(SlotSecs, u32)>,
+}
+
+impl Checkpoint {
+    /// Number of times that a slot has been replaced as a whole by an adoption: the highest of those that begin before
+    /// its end. Slot 0, `elsewhere`, is no time and has the highest of all.
+    pub fn generation(&self, slot_secs: SlotSecs, window_secs: u64) -> u32 {
+        let end_secs = slot_secs.saturating_add(window_secs);
+        let holds = |from: SlotSecs| slot_secs == 0 || from < end_secs;
+        let of_slot = self.generations.iter().filter(|(from, _)| holds(*from));
+        of_slot
+            .map(|(_, generation)| *generation)
+            .max()
+            .unwrap_or(0)
+    }
 }
 
 /// Name of a segment: (checkpoint number, attempt, process).

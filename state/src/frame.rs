@@ -70,10 +70,11 @@ pub fn decode_checkpoint(file: &[u8], path: &Path) -> Result<Checkpoint, StateEr
     }
     let mut older;
     let body = match version {
-        // Each version has one field more than the one before, at the end and empty then: 2 `starts`, 3 `gaps`.
+        // Each version has more fields than the one before, at the end and empty then: 2 has `starts`, 3 `gaps` and
+        // `generations`.
         1 | 2 => {
             older = body.to_vec();
-            older.extend((version..VERSION).map(|_| 0));
+            older.extend_from_slice(if version == 1 { &[0; 3] } else { &[0; 2] });
             &older
         }
         _ => body,

@@ -125,6 +125,7 @@ mod tests {
             segments: Default::default(),
             starts: Default::default(),
             gaps: Vec::new(),
+            generations: Vec::new(),
         })
     }
 

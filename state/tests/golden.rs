@@ -23,13 +23,14 @@ fn golden(file: &str, written: &[u8]) -> Vec<u8> {
     fs::read(&path).unwrap()
 }
 
-/// Version 1 had neither recorded starts nor gaps, version 2 no gaps. No release writes them any more, so their files are
-/// never blessed.
+/// Version 1 had no recorded starts, and neither it nor version 2 had gaps and generations. No release writes them any
+/// more, so their files are never blessed.
 #[test]
 fn checkpoint_versions_1_and_2() {
     let path = Path::new("golden");
     let mut expected = checkpoint(5, 77, &[4, 5]);
     expected.gaps.clear();
+    expected.generations.clear();
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let file = fs::read(folder.join("checkpoint-v2")).unwrap();
     assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
@@ -58,6 +59,18 @@ fn checkpoint_version_3() {
             ..
         })
     ));
+}
+
+/// The model's `generation`: the highest of those that begin before the slot's end.
+#[test]
+fn an_adoption_holds_from_a_slot_end_on() {
+    let mut adopted = checkpoint(5, 77, &[]);
+    adopted.generations = vec![(0, 1), (900, 4)];
+    let of = |slot| adopted.generation(slot, 300);
+    assert_eq!([of(300), of(600), of(900), of(1_200)], [1, 1, 4, 4]);
+    assert_eq!(of(0), 4, "`elsewhere` is no time");
+    adopted.generations.clear();
+    assert_eq!(adopted.generation(900, 300), 0);
 }
 
 #[test]

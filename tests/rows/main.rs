@@ -11,6 +11,7 @@
 )]
 
 mod absent;
+mod adopted;
 mod cluster;
 mod collecting;
 mod damaged;

@@ -33,7 +33,7 @@ pub(super) fn read(
         };
         if job.as_ref().is_some_and(|known| known != of_job) {
             return Err(SinkError::refused(format!(
-                "sink {}: its cursors belong to two jobs; name a new database",
+                "sink {}: its cursors belong to two jobs: an adoption was cut short, finish it with --adopt, or name a new database",
                 server.name
             )));
         }

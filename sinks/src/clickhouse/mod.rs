@@ -4,6 +4,7 @@
 //! with the same revision, or a block with the same token. What readers need not know is in the views.
 
 mod address;
+mod adopt;
 mod catalog;
 mod cursor;
 mod ddl;

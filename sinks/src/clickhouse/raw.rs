@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_proto::EnrichedFlow;
 
-use super::cursor;
 use super::ddl::names;
 use super::encode::encode;
 use super::retention::Retention;
 use super::server::{Insert, Server};
+use super::{adopt, cursor};
 use crate::columns::{Table, Value};
 use crate::raw_columns::{self, RAW_FLOWS, raw_values};
-use crate::{Applied, RawBlock, RawCursors, RawSink, SinkError};
+use crate::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
 
 /// Rows of one insert; ClickHouse makes one block of up to 1,048,449 rows.
 const PIECE_ROWS: u64 = 500_000;
@@ -133,5 +133,13 @@ impl RawSink for Raw {
         let place = std::iter::once(block.partition);
         cursor::store(&self.server, &self.cursors, place, (block.job, block.to))?;
         Ok(Applied::Done { rows })
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        adopt::held(&self.server, &self.cursors)
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        adopt::raw(&self.server, &self.cursors, adoption)
     }
 }

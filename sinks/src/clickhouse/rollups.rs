@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 
 use flow_proto::Rollup;
 
-use super::cursor;
 use super::ddl::{names, rows_table};
 use super::encode::encode;
 use super::retention::Retention;
 use super::server::{Insert, Server};
 use super::slots;
+use super::{adopt, cursor};
 use crate::columns::{self, SLOTS, Table};
-use crate::{Applied, Cursors, Delta, Sink, SinkError};
+use crate::{Adoption, Applied, Cursors, Delta, Held, Sink, SinkError};
 
 /// What writes rollups and slots.
 pub(super) struct Rollups {
@@ -103,5 +103,13 @@ impl Sink for Rollups {
         let shards = delta.shards.iter().copied().map(u32::from);
         cursor::store(&self.server, &self.cursors, shards, (delta.job, delta.to))?;
         Ok(Applied::Done { rows })
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        adopt::held_rows(&self.server, &self.cursors)
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        adopt::rows(&self.server, &self.cursors, adoption)
     }
 }

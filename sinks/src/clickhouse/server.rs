@@ -23,6 +23,8 @@ use crate::patience::{SLOW, patiently};
 
 /// A statement or the end of an insert takes no longer.
 const LIMIT: Duration = Duration::from_secs(120);
+/// Changing what is stored takes no longer: it rewrites every part in which something changes.
+const MUTATION: Duration = Duration::from_secs(3600);
 /// Making a connection takes no longer, nor does the answer to the first question, which costs the server nothing.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Sending a chunk takes no longer.
@@ -90,6 +92,13 @@ impl Server {
     pub(super) fn execute(&self, sql: &str) -> Result<(), SinkError> {
         let work = self.client.query_raw(sql).execute();
         self.within(LIMIT, work)
+    }
+
+    /// Changes what is stored, and waits until that is done.
+    pub(super) fn mutate(&self, sql: &str) -> Result<(), SinkError> {
+        let waited = format!("{sql} SETTINGS mutations_sync = 2");
+        let work = self.client.query_raw(&waited).execute();
+        self.within(MUTATION, work)
     }
 
     /// The server's version. To be asked first: it tells soon whether what answers there is a ClickHouse.

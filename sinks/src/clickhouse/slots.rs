@@ -8,13 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ddl::{names, rows_table};
 use super::encode::encode;
 use super::server::{Answer, Server};
+use crate::adoption::NUMBER_BITS;
 use crate::columns::{self, Column, Kind, SLOTS, Value, slot_values};
-use crate::{Delta, SinkError, SlotState};
+use crate::{Delta, SinkError, SlotRow, SlotState};
 
 /// Rollup and slot.
 type Key = (String, u64);
-/// Highest checkpoint number that a revision has room for.
-const CHECKPOINT_BITS: u32 = 48;
 
 /// Writes the slots of a delta, then what has retired.
 pub(super) fn write(server: &Server, delta: &Delta<'_>) -> Result<(), SinkError> {
@@ -29,7 +28,7 @@ pub(super) fn write(server: &Server, delta: &Delta<'_>) -> Result<(), SinkError>
         let new = slot_values(slot).to_vec();
         let merged = match rows.get(&key) {
             Some(old) if generation(&table.columns, old) > slot.generation => continue,
-            Some(old) => merge(&table.columns, old, new, slot.counts.is_some()),
+            Some(old) => merge(&table.columns, old, new, slot),
             None if slot.counts.is_none() => continue,
             None => new,
         };
@@ -42,7 +41,7 @@ pub(super) fn write(server: &Server, delta: &Delta<'_>) -> Result<(), SinkError>
     let names = format!("{}, `revision`", names(&table));
     let mut insert = server.insert(&rows_table(SLOTS), &names, None);
     for row in changed.iter().filter_map(|key| rows.get(key)) {
-        let revision = generation(&table.columns, row) << CHECKPOINT_BITS | delta.to;
+        let revision = generation(&table.columns, row) << NUMBER_BITS | delta.to;
         insert.row(|out| {
             for (column, value) in table.columns.iter().zip(row) {
                 encode(column, value, out);
@@ -118,13 +117,16 @@ fn value((column, text): (&Column, &<Answer as IntoIterator>::Item)) -> Value {
     }
 }
 
-fn merge(columns: &[Column], old: &[Value], new: Vec<Value>, counts: bool) -> Vec<Value> {
+fn merge(columns: &[Column], old: &[Value], new: Vec<Value>, slot: &SlotRow) -> Vec<Value> {
     let both = columns.iter().zip(old).zip(new);
     both.map(|((column, old), new)| match column.name {
         "first_written" if *old != Value::Null => old.clone(),
         "last_written" if new == Value::Null => old.clone(),
+        // Without rows the floor stays.
+        "generation" if slot.written_secs.is_none() => old.clone(),
+        "generation" => new,
         // Final, and no longer in the state.
-        _ if column.kind == Kind::U64 && !counts => old.clone(),
+        _ if column.kind == Kind::U64 && slot.counts.is_none() => old.clone(),
         _ => new,
     })
     .collect()

@@ -4,6 +4,7 @@
 //! appended when everything before it is durable; so the last cursor of a partition is true, and what follows it was cut
 //! off and comes again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flow_topic::{Reader, Topic, TopicError};
@@ -20,21 +21,35 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads all cursors.
 pub(super) fn read(topic: &dyn Topic, name: &str) -> Result<RawCursors, SinkError> {
-    let failed = |error: TopicError| explain(name, &error);
     let mut cursors = RawCursors::default();
-    for partition in 0..topic.partitions().map_err(failed)? {
-        let Some((job, checkpoint)) = last(topic, partition).map_err(failed)? else {
-            continue;
-        };
+    for (partition, (job, checkpoint)) in all(topic, name)? {
         if cursors.job.as_ref().is_some_and(|known| *known != job) {
             return Err(SinkError::refused(format!(
-                "sink {name}: its cursors belong to two jobs; name a new topic"
+                "sink {name}: its cursors belong to two jobs: an adoption was cut short, finish it with --adopt, or name a \
+                 new topic"
             )));
         }
         cursors.by_partition.insert(partition, checkpoint);
         cursors.job = Some(job);
     }
     Ok(cursors)
+}
+
+/// Job and checkpoint of each partition that has a cursor.
+pub(super) fn all(
+    topic: &dyn Topic,
+    name: &str,
+) -> Result<BTreeMap<u32, (String, u64)>, SinkError> {
+    let failed = |error: TopicError| explain(name, &error);
+    let mut found = BTreeMap::new();
+    for partition in 0..topic.partitions().map_err(failed)? {
+        found.extend(
+            last(topic, partition)
+                .map_err(failed)?
+                .map(|at| (partition, at)),
+        );
+    }
+    Ok(found)
 }
 
 /// The last cursor of a partition, searched from its end backwards.

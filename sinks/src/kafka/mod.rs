@@ -11,7 +11,9 @@ use flow_proto::Dialect;
 use flow_topic::{NewRecord, Options, Retention, Timestamps, Topic, TopicError, Writer, shown};
 
 use crate::options;
-use crate::{Applied, RawBlock, RawCursors, RawSink, Shape, SinkError, Source, Store};
+use crate::{
+    Adoption, Applied, Held, RawBlock, RawCursors, RawSink, Shape, SinkError, Source, Store,
+};
 use cursor::CURSOR_HEADER;
 use packer::{Framing, Packed, Packer, SOURCE_HEADER};
 
@@ -177,24 +179,77 @@ impl RawSink for Enriched {
         if self.cursors.by_partition.get(&block.partition).copied() != block.from {
             return Ok(Applied::CursorMoved);
         }
-        let writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => self
-                .topic
-                .writer()
-                .map_err(|error| explain(&self.name, &error))?,
-        };
-        let mut out = Out {
-            writer,
-            partition: block.partition,
-            packer: Packer::new(self.target.framing, self.target.dialect),
-            name: &self.name,
-        };
+        let writer = self.take()?;
+        let mut out = self.out(writer, block.partition);
         let rows = out.block(block)?;
         self.writer = Some(out.writer);
         self.cursors.job = Some(block.job.to_owned());
         self.cursors.by_partition.insert(block.partition, block.to);
         Ok(Applied::Done { rows })
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        self.writer = None;
+        let mut held = Held::default();
+        for (job, checkpoint) in cursor::all(self.topic.as_ref(), &self.name)?.values() {
+            held.cursor(job, *checkpoint);
+        }
+        Ok(held)
+    }
+
+    /// What is in a topic cannot be taken back: the cursors go on, and what is written anew is there twice.
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        self.writer = None;
+        let found = cursor::all(self.topic.as_ref(), &self.name)?;
+        let mut doubled = false;
+        for (partition, (job, checkpoint)) in &found {
+            let cursor = adoption.cursor([(job.as_str(), *checkpoint)]);
+            doubled |= cursor != *checkpoint;
+            let writer = self.take()?;
+            let mut out = self.out(writer, *partition);
+            let text = cursor::text(&adoption.job, cursor);
+            out.append(&empty(adoption.now_secs), Some(&text))?;
+            out.flush()?;
+        }
+        if doubled {
+            tracing::warn!(
+                sink = self.name,
+                "enriched flows cannot be taken back from a topic: those that are written anew are in it twice; the header \
+                 {SOURCE_HEADER} of each record says which flows they are"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A record without a flow, which holds no message for any reader: for a cursor to stand on.
+fn empty(now_secs: u64) -> Packed {
+    let millis = now_secs.saturating_mul(1000);
+    Packed {
+        payload: Vec::new(),
+        source: String::new(),
+        timestamp_millis: i64::try_from(millis).unwrap_or(i64::MAX),
+    }
+}
+
+impl Enriched {
+    fn take(&mut self) -> Result<Box<dyn Writer>, SinkError> {
+        match self.writer.take() {
+            Some(writer) => Ok(writer),
+            None => self
+                .topic
+                .writer()
+                .map_err(|error| explain(&self.name, &error)),
+        }
+    }
+
+    fn out(&self, writer: Box<dyn Writer>, partition: u32) -> Out<'_> {
+        Out {
+            writer,
+            partition,
+            packer: Packer::new(self.target.framing, self.target.dialect),
+            name: &self.name,
+        }
     }
 }
 
@@ -226,13 +281,7 @@ impl Out<'_> {
         }
         self.flush()?;
         let cursor = cursor::text(block.job, block.to);
-        // Without a flow the cursor stands on an empty record, which holds no message for any reader.
-        let last = held.unwrap_or_else(|| Packed {
-            payload: Vec::new(),
-            source: String::new(),
-            timestamp_millis: i64::try_from(block.now_secs.saturating_mul(1000))
-                .unwrap_or(i64::MAX),
-        });
+        let last = held.unwrap_or_else(|| empty(block.now_secs));
         self.append(&last, Some(&cursor))?;
         self.flush()?;
         Ok(rows)

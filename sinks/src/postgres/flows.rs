@@ -167,6 +167,12 @@ impl Layout {
         layout
     }
 
+    /// Whether a row says which flow of the topic it is.
+    pub(super) fn knows_places(&self) -> bool {
+        let has = |name: &str| self.names.contains(&name);
+        has("topic_partition") && has("topic_offset")
+    }
+
     /// The statement that takes rows.
     pub(super) fn copy(&self, table: &str) -> String {
         format!(

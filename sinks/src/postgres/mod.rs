@@ -5,6 +5,7 @@
 //! into the next try; when the answer to COMMIT is lost, the cursors tell what became of it.
 
 mod address;
+mod adopt;
 mod binary;
 mod catalog;
 mod connection;
@@ -29,7 +30,9 @@ use flow_proto::Rollup;
 use self::address::Address;
 use self::connection::Connection;
 use self::rows::RowWriter;
-use crate::{Applied, Cursors, Delta, RawSink, Schema, Shape, Sink, SinkError, Store};
+use crate::{
+    Adoption, Applied, Cursors, Delta, Held, RawSink, Schema, Shape, Sink, SinkError, Store,
+};
 
 /// The store of a `postgres://` URL, as far as its text and the files it names tell.
 ///
@@ -177,5 +180,19 @@ impl Sink for Postgres {
         let applied = self.write(&connection, delta)?;
         self.connection = Some(connection);
         Ok(applied)
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        let connection = self.take()?;
+        let held = adopt::held(&connection)?;
+        self.connection = Some(connection);
+        Ok(held)
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        let connection = self.take()?;
+        adopt::rows(&connection, adoption)?;
+        self.connection = Some(connection);
+        Ok(())
     }
 }

@@ -12,11 +12,11 @@ use flow_proto::Verdict;
 use super::address::Address;
 use super::catalog::{Found, FoundTable};
 use super::connection::{Connection, Copy};
-use super::cursor;
 use super::flows::{self, FLOWS, IMPLAUSIBLE, Layout};
 use super::partitions::Partitions;
 use super::schema;
-use crate::{Applied, RawBlock, RawCursors, RawSink, SinkError};
+use super::{adopt, cursor};
+use crate::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
 
 /// Implausible flows of a block that are held back while the others are copied. Bytes.
 const HELD_BYTES: usize = 4 << 20;
@@ -56,6 +56,14 @@ impl PostgresRaw {
             partitions: Partitions::default(),
             connection: None,
             address,
+        }
+    }
+
+    /// The connection, for one use: who succeeds puts it back.
+    fn take(&mut self) -> Result<Connection, SinkError> {
+        match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => Connection::open(&self.address),
         }
     }
 
@@ -139,20 +147,14 @@ impl RawSink for PostgresRaw {
     }
 
     fn cursors(&mut self) -> Result<RawCursors, SinkError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(&self.address)?,
-        };
+        let connection = self.take()?;
         let cursors = cursor::read_raw(&connection, &self.address.name)?;
         self.connection = Some(connection);
         Ok(cursors)
     }
 
     fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => Connection::open(&self.address)?,
-        };
+        let connection = self.take()?;
         match self.write(&connection, block) {
             Ok(applied) => {
                 self.connection = Some(connection);
@@ -164,6 +166,30 @@ impl RawSink for PostgresRaw {
                 Err(error)
             }
         }
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        let connection = self.take()?;
+        let held = adopt::held_raw(&connection)?;
+        self.connection = Some(connection);
+        Ok(held)
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        let connection = self.take()?;
+        let layouts = [(FLOWS, &self.flows), (IMPLAUSIBLE, &self.implausible)];
+        let placed = layouts.iter().filter(|(_, layout)| layout.knows_places());
+        let tables: Vec<&str> = placed.map(|(table, _)| *table).collect();
+        if !tables.contains(&FLOWS) {
+            tracing::warn!(
+                sink = self.address.name,
+                "table {FLOWS} is that of cloudflare/flow-pipeline and does not say which flow of the topic a row is: nothing \
+                 of it is deleted, so flows that are written anew are in it twice"
+            );
+        }
+        adopt::raw(&connection, adoption, &tables)?;
+        self.connection = Some(connection);
+        Ok(())
     }
 }
 

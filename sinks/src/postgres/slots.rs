@@ -8,7 +8,7 @@ use flow_proto::Rollup;
 use super::binary::{self, Wire};
 use super::connection::Connection;
 use super::rows::staged;
-use crate::columns::{self, Kind, SLOTS, Value};
+use crate::columns::{self, Column, Kind, SLOTS, Value};
 use crate::{Delta, SinkError};
 
 /// The staging table's own column: whether counts are given.
@@ -30,6 +30,7 @@ pub(super) fn write(
 ) -> Result<(), SinkError> {
     if !delta.slots.is_empty() {
         stage(connection, name, delta)?;
+        replace(connection, delta)?;
         connection.change(&upsert(), &[])?;
         connection.change(&update(), &[])?;
     }
@@ -59,6 +60,33 @@ pub(super) fn forget(
                (SELECT min(slot) + interval '1 day' FROM {table} WHERE slot > to_timestamp(0)))"
         );
         connection.change(&statement, &[&clamp(line)])?;
+    }
+    Ok(())
+}
+
+/// Deletes what the rows of new generations, which are there already, replace. One slot after the other: joined, the planner
+/// could choose to read a whole table.
+fn replace(connection: &Connection, delta: &Delta<'_>) -> Result<(), SinkError> {
+    if delta.slots.iter().all(|slot| slot.generation == 0) {
+        return Ok(());
+    }
+    let risen = format!(
+        "SELECT new.rollup, extract(epoch FROM new.slot)::bigint, new.generation FROM {0} AS new
+         LEFT JOIN {SLOTS} AS stored ON stored.rollup = new.rollup AND stored.slot = new.slot
+         WHERE new.last_written IS NOT NULL AND new.generation > coalesce(stored.generation, 0)",
+        staged(SLOTS)
+    );
+    for row in connection.query(&risen, &[])? {
+        let (rollup, slot): (String, i64) = (connection.get(&row, 0)?, connection.get(&row, 1)?);
+        let generation: i64 = connection.get(&row, 2)?;
+        let named = |known: &Rollup| known.table() == rollup;
+        let Some(table) = Rollup::ALL.into_iter().find(named).map(Rollup::table) else {
+            continue;
+        };
+        let statement = format!(
+            "DELETE FROM {table} WHERE slot = to_timestamp($1::bigint) AND revision < $2::bigint << 48"
+        );
+        connection.change(&statement, &[&slot, &generation])?;
     }
     Ok(())
 }
@@ -100,6 +128,10 @@ fn set(name: &str, new: &str) -> String {
     match name {
         "first_written" => format!("{name} = coalesce(stored.{name}, {new}.{name})"),
         "last_written" => format!("{name} = coalesce({new}.{name}, stored.{name})"),
+        // Without rows the floor stays.
+        "generation" => format!(
+            "{name} = CASE WHEN {new}.last_written IS NULL THEN stored.{name} ELSE {new}.{name} END"
+        ),
         _ => format!("{name} = {new}.{name}"),
     }
 }
@@ -120,7 +152,8 @@ fn upsert() -> String {
 /// A slot whose counts are final and no longer in the state: everything but the counts.
 fn update() -> String {
     let table = columns::slots();
-    let rest = table.rest().filter(|column| column.kind != Kind::U64);
+    let counts = |column: &Column| column.kind == Kind::U64 && column.name != "generation";
+    let rest = table.rest().filter(|column| !counts(column));
     let sets: Vec<String> = rest.map(|c| set(c.name, "new")).collect();
     format!(
         "UPDATE {SLOTS} AS stored SET {0} FROM {1} AS new

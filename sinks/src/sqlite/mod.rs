@@ -4,6 +4,7 @@
 //! it started from. `synchronous=FULL`, since what was acknowledged lets go of state files: a commit that a power
 //! cut takes back would be lost for ever.
 
+mod adopt;
 mod catalog;
 mod cursor;
 mod ddl;
@@ -21,7 +22,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::options::{self, StoreOptions};
 use crate::{
-    Applied, Cursors, Delta, RawSink, Schema, Shape, Sink, SinkError, SinkErrorKind, Store,
+    Adoption, Applied, Cursors, Delta, Held, RawSink, Schema, Shape, Sink, SinkError,
+    SinkErrorKind, Store,
 };
 use raw::SqliteRaw;
 use turns::Turns;
@@ -192,6 +194,23 @@ impl Sink for Sqlite {
         cursor::store(&transaction, delta).map_err(&sql)?;
         transaction.commit().map_err(&sql)?;
         Ok(Applied::Done { rows })
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        adopt::held(&self.connection).map_err(explain(&self.name, false))
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        let _turn = self.turns.take();
+        let began = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        began
+            .and_then(|transaction| {
+                adopt::rows(&transaction, adoption)?;
+                transaction.commit()
+            })
+            .map_err(explain(&self.name, false))
     }
 }
 

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use flow_proto::EnrichedFlow;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
-use super::explain;
 use super::turns::Turns;
 use super::writer::bind;
+use super::{adopt, explain};
 use crate::columns::{Kind, Table, Value};
 use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS, raw_flows, raw_values};
-use crate::{Applied, RawBlock, RawCursors, RawSink, SinkError};
+use crate::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
 
 /// The largest number that SQLite holds.
 const LARGEST: u64 = i64::MAX.unsigned_abs();
@@ -57,6 +57,23 @@ impl RawSink for SqliteRaw {
         store(&transaction, block).map_err(&sql)?;
         transaction.commit().map_err(&sql)?;
         Ok(Applied::Done { rows })
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        adopt::held_raw(&self.connection).map_err(explain(&self.name, false))
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        let _turn = self.turns.take();
+        let began = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        began
+            .and_then(|transaction| {
+                adopt::raw(&transaction, adoption)?;
+                transaction.commit()
+            })
+            .map_err(explain(&self.name, false))
     }
 }
 

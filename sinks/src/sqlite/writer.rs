@@ -64,6 +64,7 @@ impl Writer<'_> {
                 .map_err(&sql)?,
         );
         for slot in delta.slots {
+            self.replace(slot)?;
             let statement = if slot.counts.is_some() {
                 &mut upsert
             } else {
@@ -85,6 +86,22 @@ impl Writer<'_> {
             retire.execute([clamp(line)]).map_err(&sql)?;
         }
         Ok(())
+    }
+
+    /// Deletes what a slot's rows of a new generation, which are there already, replace.
+    fn replace(&self, slot: &SlotRow) -> Result<(), SinkError> {
+        if slot.written_secs.is_none()
+            || slot.generation <= self.floor((slot.rollup, slot.slot_secs))?
+        {
+            return Ok(());
+        }
+        let table = slot.rollup.table();
+        let statement = format!("DELETE FROM {table} WHERE slot = ?1 AND revision < ?2");
+        let below = clamp(slot.generation << 48);
+        self.transaction
+            .execute(&statement, params![clamp(slot.slot_secs), below])
+            .map(drop)
+            .map_err(explain(self.name, false))
     }
 
     /// Deletes what is older than the retention, by the watermark. The row `elsewhere` (slot 0) stays.
@@ -199,6 +216,11 @@ fn upsert_slot() -> String {
     let set = |c: &Column| match c.name {
         "first_written" => format!("{0} = coalesce({SLOTS}.{0}, excluded.{0})", c.name),
         "last_written" => format!("{0} = coalesce(excluded.{0}, {SLOTS}.{0})", c.name),
+        // Without rows the floor stays.
+        "generation" => format!(
+            "{0} = iif(excluded.last_written IS NULL, {SLOTS}.{0}, excluded.{0})",
+            c.name
+        ),
         name => format!("{name} = excluded.{name}"),
     };
     let sets: Vec<String> = table.rest().map(set).collect();
@@ -221,8 +243,14 @@ fn update_slot() -> String {
     };
     let sets: Vec<String> = table
         .rest()
-        .filter(|c| c.kind != Kind::U64)
+        .filter(|c| c.kind != Kind::U64 || c.name == "generation")
         .map(|c| match c.name {
+            "generation" => format!(
+                "{0} = iif(?{1} IS NULL, {0}, ?{2})",
+                c.name,
+                place("last_written"),
+                place(c.name)
+            ),
             "first_written" => format!("{0} = coalesce({0}, ?{1})", c.name, place(c.name)),
             "last_written" => format!("{0} = coalesce(?{1}, {0})", c.name, place(c.name)),
             name => format!("{name} = ?{}", place(name)),

@@ -8,6 +8,7 @@
     clippy::print_stderr
 )]
 
+mod adopt;
 mod cut;
 mod database;
 mod drop_in;

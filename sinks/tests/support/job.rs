@@ -58,6 +58,7 @@ impl Job {
             segments: BTreeMap::new(),
             starts: BTreeMap::new(),
             gaps: Vec::new(),
+            generations: Vec::new(),
         };
         checkpoint.timeline.versions = vec![(0, version(1)), (SWAP_SLOT, version(2))];
         Job {

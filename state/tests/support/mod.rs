@@ -70,6 +70,7 @@ pub(crate) fn checkpoint(number: u64, attempt: u64, segments: &[u64]) -> Checkpo
             first_slot_secs: 1_700_000_100,
             last_slot_secs: u64::MAX,
         }],
+        generations: vec![(0, 1), (1_700_000_400, 2)],
     }
 }
 
