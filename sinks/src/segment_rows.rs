@@ -12,6 +12,9 @@ use flow_state::{Checkpoint, Group, SegmentName, StateError, StateStore};
 
 use crate::{Row, Rows, SinkError};
 
+/// Of a group that is wanted: its rollup, the version of its tables, the revision of its rows.
+type Wanted = (Rollup, u32, u64);
+
 /// Rows numbered above a cursor, of some shards.
 #[derive(Debug)]
 pub(crate) struct SegmentRows<'a> {
@@ -93,7 +96,7 @@ impl<'a> SegmentRows<'a> {
         take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
         // Records come sorted by group, so the question whether one is wanted is asked once a group.
-        let mut last: Option<(Group, Option<(Rollup, u32, u64)>)> = None;
+        let mut last: Option<(Group, Option<Wanted>)> = None;
         for record in records {
             let group = Group {
                 rollup: record.rollup,
