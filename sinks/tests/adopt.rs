@@ -7,12 +7,17 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use flow_proto::Rollup;
-use flow_sinks::{Adoption, Applied, Delta, Held, SinkErrorKind, SlotRow, SlotState, Store};
+use flow_sinks::{
+    Adoption, Applied, Delta, Follower, Held, SinkErrorKind, SlotRow, SlotState, Step, Store,
+};
 use flow_state::SlotCounts;
 use rusqlite::Connection;
+use support::Chance;
 use support::given::{Given, delta, row};
+use support::job::Job;
 use support::reader;
 
 fn open(path: &Path) -> Store {
@@ -173,4 +178,23 @@ fn raw_flows_from_the_cut_on_are_deleted() {
     let cursors = raw.cursors().unwrap();
     assert_eq!(cursors.job.as_deref(), Some("b"));
     assert_eq!(cursors.by_partition, BTreeMap::from([(0, 9), (1, 9)]));
+}
+
+#[test]
+fn a_running_job_whose_store_another_one_adopts_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.db");
+    let mut job = Job::new(&folder.path().join("state"), 1);
+    let (mut chance, config) = (Chance(6), job.config());
+    let (published, acks) = (Arc::clone(&job.published), Arc::clone(&job.acks));
+    let sink = open(&path).rollups.unwrap();
+    let mut follower = Follower::new(sink, job.state.clone(), published, (acks, 0), config);
+    job.checkpoint(&mut chance);
+    while follower.step().unwrap() != Step::CaughtUp {}
+    open(&path).rollups.unwrap().adopt(&adoption()).unwrap();
+    job.checkpoint(&mut chance);
+    let error = follower.run().unwrap_err();
+    assert_eq!(error.kind, SinkErrorKind::Refused);
+    let words = "job b has written it meanwhile, this is job job-a";
+    assert!(error.to_string().contains(words), "{error}");
 }

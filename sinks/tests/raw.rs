@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 
 use flow_proto::{Coordinate, EnrichedFlow};
 use flow_sinks::{
-    Applied, RawBlock, RawCursors, RawFollower, RawSink, RawSpan, RawTopic, RawWalked, SinkError,
-    SinkErrorKind, Step,
+    Adoption, Applied, Held, RawBlock, RawCursors, RawFollower, RawSink, RawSpan, RawTopic,
+    RawWalked, SinkError, SinkErrorKind, Step,
 };
 use flow_state::{Position, Published};
 use rusqlite::Connection;
@@ -115,6 +115,14 @@ impl RawSink for Chaos {
             return Err(SinkError::retry("down"));
         }
         self.inner.cursors()
+    }
+
+    fn held(&mut self) -> Result<Held, SinkError> {
+        self.inner.held()
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        self.inner.adopt(adoption)
     }
 
     fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
