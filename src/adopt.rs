@@ -4,10 +4,16 @@
 //! these steps, it leaves stores that no job takes, and another adoption finishes them: the job's id is a new one each time.
 //! So whoever has written them before, and may still run, is a stranger to each from the moment it is told.
 
+mod half;
+#[cfg(test)]
+mod half_told;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use flow_dataflow::{JobConfig, Takeover};
-use flow_sinks::{Adoption, Held, RawSink, Sink, SinkError, Store};
+use flow_sinks::{Adoption, Held, Store};
 use flow_state::{Checkpoint, Put, StateStore};
 use flow_topic::Topic;
 
@@ -17,35 +23,6 @@ use crate::running::random;
 
 /// Generations that a revision has room for, in stores whose numbers end at 2^63.
 const GENERATIONS: u64 = 1 << 15;
-
-/// One half of a store.
-enum Half<'a> {
-    Rows(&'a mut dyn Sink),
-    Raw(&'a mut dyn RawSink),
-}
-
-impl Half<'_> {
-    fn name(&self) -> &str {
-        match self {
-            Half::Rows(sink) => sink.name(),
-            Half::Raw(sink) => sink.name(),
-        }
-    }
-
-    fn held(&mut self) -> Result<Held, SinkError> {
-        match self {
-            Half::Rows(sink) => sink.held(),
-            Half::Raw(sink) => sink.held(),
-        }
-    }
-
-    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
-        match self {
-            Half::Rows(sink) => sink.adopt(adoption),
-            Half::Raw(sink) => sink.adopt(adoption),
-        }
-    }
-}
 
 /// Takes them over, if there is anything to be taken over.
 ///
@@ -58,7 +35,7 @@ pub(crate) fn adopt(
     state: &StateStore,
     stores: &mut [Store],
 ) -> Result<(), Failure> {
-    let mut halves = halves(stores);
+    let mut halves = half::all(stores);
     let mut held = Vec::new();
     for half in &mut halves {
         held.push(half.held()?);
@@ -98,17 +75,6 @@ pub(crate) fn adopt(
         "every slot that has not retired in this state is written anew; take --adopt away again"
     );
     Ok(())
-}
-
-fn halves(stores: &mut [Store]) -> Vec<Half<'_>> {
-    let mut halves = Vec::new();
-    for store in stores {
-        let rows = store.rollups.as_mut();
-        halves.extend(rows.map(|sink| Half::Rows(sink.as_mut())));
-        let raw = store.raw.as_mut();
-        halves.extend(raw.map(|sink| Half::Raw(sink.as_mut())));
-    }
-    halves
 }
 
 /// A number and a generation above all there are, under a new id.
@@ -157,6 +123,3 @@ fn adoption(
     }
     Ok(adoption)
 }
-
-#[cfg(test)]
-mod tests;

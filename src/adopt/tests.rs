@@ -2,12 +2,11 @@
 //!
 //! Law 6: no job takes the stores then, until another adoption has finished them.
 
-use std::cell::Cell;
 use std::path::Path;
-use std::rc::Rc;
 
+use super::half_told::{Cut, leave};
 use super::*;
-use flow_sinks::{Applied, Cursors, Delta, RawBlock, RawCursors, RawRows, Row, Rows};
+use flow_sinks::{Delta, RawBlock, RawRows, RawSink, Row, Rows, Sink, SinkError};
 use flow_topic::Options;
 
 /// Nothing to be written.
@@ -29,60 +28,6 @@ impl RawRows for Nothing {
         _: &mut dyn FnMut(&flow_proto::EnrichedFlow) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
         Ok(())
-    }
-}
-
-thread_local! {
-    /// So many halves of stores are told before the process is gone.
-    static LEFT: Rc<Cell<usize>> = Rc::default();
-}
-
-fn told() -> Result<(), SinkError> {
-    LEFT.with(|left| match left.get() {
-        0 => Err(SinkError::retry("killed")),
-        more => {
-            left.set(more - 1);
-            Ok(())
-        }
-    })
-}
-
-/// A half that the process may not come to.
-struct Cut<S: ?Sized>(Box<S>);
-
-impl Sink for Cut<dyn Sink> {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn cursors(&mut self) -> Result<Cursors, SinkError> {
-        self.0.cursors()
-    }
-    fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
-        self.0.apply(delta)
-    }
-    fn held(&mut self) -> Result<Held, SinkError> {
-        self.0.held()
-    }
-    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
-        told().and_then(|()| self.0.adopt(adoption))
-    }
-}
-
-impl RawSink for Cut<dyn RawSink> {
-    fn name(&self) -> &str {
-        self.0.name()
-    }
-    fn cursors(&mut self) -> Result<RawCursors, SinkError> {
-        self.0.cursors()
-    }
-    fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
-        self.0.apply(block)
-    }
-    fn held(&mut self) -> Result<Held, SinkError> {
-        self.0.held()
-    }
-    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
-        told().and_then(|()| self.0.adopt(adoption))
     }
 }
 
@@ -159,7 +104,7 @@ fn cut_short_after_any_step_it_is_finished_by_another_one() {
         assert_eq!(taken(&state, &mut stores), 0, "refused without it");
         let config = JobConfig::default();
         let adopt = |left: usize, stores: &mut [Store]| {
-            LEFT.with(|at| at.set(left));
+            leave(left);
             adopt(&config, topic.as_ref(), &state, stores)
         };
         let first = adopt(steps, &mut stores);
