@@ -6,6 +6,7 @@
 mod check;
 mod cluster;
 mod schema;
+mod status;
 mod topic;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use check::{Check, Completions, Man};
 pub(crate) use cluster::Cluster;
 pub(crate) use schema::{Schema, SchemaApply, SchemaDiff, SchemaPrint};
+pub(crate) use status::Status;
 pub(crate) use topic::{TailFormat, Topic, TopicCreate, TopicDescribe, TopicTail};
 
 /// Network-flow stream processor: sFlow, NetFlow and IPFIX to exact 5-minute rows.
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Mock(Mock),
     /// Run the job: topic to 5-minute rows in sinks; goes on from the last checkpoint.
     Run(Run),
+    /// Show what a job's state, and a store's table slots, say: how far it is, which slots are whole.
+    Status(Status),
     /// Make, describe or read a topic.
     #[command(subcommand)]
     Topic(Topic),

@@ -18,6 +18,7 @@ mod demo_status;
 mod exits;
 mod failure;
 mod http;
+mod job_status;
 mod manual;
 mod mock;
 mod opened;
@@ -57,6 +58,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
         Command::Mock(options) => mock::run(&options),
         Command::Run(options) => run::run(&options),
+        Command::Status(options) => job_status::run(&options),
         Command::Topic(command) => topic::run(&command),
         Command::Schema(command) => schema::run(&command),
         Command::Check(options) => check::run(&options, cli.config.as_deref()),

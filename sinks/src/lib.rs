@@ -36,6 +36,7 @@ mod share;
 mod slot_rows;
 pub mod sqlite;
 pub mod stdout;
+mod stored_slots;
 pub mod url;
 
 pub use adoption::{Adoption, Held};
@@ -50,7 +51,8 @@ pub use raw_follower::RawFollower;
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::{Schema, Standing};
 pub use share::Share;
-pub use url::{Shape, Source, Store, open, open_beside, open_or_later, schema};
+pub use stored_slots::{SlotQuery, StoredSlot};
+pub use url::{Shape, Source, Store, open, open_beside, open_or_later, schema, slots};
 
 /// A store that can follow.
 ///

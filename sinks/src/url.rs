@@ -4,7 +4,10 @@
 
 use flow_topic::{Timestamps, shown};
 
-use crate::{RawSink, Schema, Sink, SinkError, clickhouse, kafka, late, postgres, sqlite, stdout};
+use crate::{
+    RawSink, Schema, Sink, SinkError, SlotQuery, StoredSlot, clickhouse, kafka, late, postgres,
+    sqlite, stdout,
+};
 
 /// The schemes there are, for help texts and messages.
 pub const SCHEMES: &str = "sqlite:///FILE[?retention=30d], postgres://USER@HOST/DATABASE, \
@@ -113,6 +116,23 @@ pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
         Scheme::Clickhouse => clickhouse::schema(url),
         Scheme::Topic | Scheme::Stdout => Err(SinkError::refused(format!(
             "sink {}: has no schema",
+            shown(url)
+        ))),
+    }
+}
+
+/// The rows of `slots` that the store of a URL holds; nothing is changed.
+///
+/// # Errors
+/// `Refused` for a URL that does not fit, a store without slots or one that may not be looked at, `Retry` if it cannot be
+/// reached now.
+pub fn slots(url: &str, query: &SlotQuery) -> Result<Vec<StoredSlot>, SinkError> {
+    match scheme(url)? {
+        Scheme::Sqlite => sqlite::look::slots(url, query),
+        Scheme::Postgres => postgres::look::slots(url, query),
+        Scheme::Clickhouse => clickhouse::look::slots(url, query),
+        Scheme::Topic | Scheme::Stdout => Err(SinkError::refused(format!(
+            "sink {}: has no table of slots",
             shown(url)
         ))),
     }

@@ -22,7 +22,7 @@ fn help_lists_what_works_and_nothing_else() {
     let help = run(&["--help"], &[]);
     assert_eq!((help.code, help.stderr.as_str()), (0, ""));
     for command in [
-        "check", "collect", "decode", "demo", "mock", "run", "schema", "topic",
+        "check", "collect", "decode", "demo", "mock", "run", "schema", "status", "topic",
     ] {
         assert!(
             help.stdout.contains(&format!("\n  {command} ")),
@@ -51,7 +51,7 @@ fn help_lists_what_works_and_nothing_else() {
         let sink = sink.split("[env:").next().unwrap_or_default();
         assert!(sink.contains(scheme), "{scheme}: {sinks}");
     }
-    for absent in ["replay", "verify", "tables", "status"] {
+    for absent in ["replay", "verify", "tables"] {
         assert!(
             !help.stdout.contains(&format!("\n  {absent} ")),
             "{}",

@@ -108,6 +108,75 @@ fn missing(store: &Store) -> BTreeMap<u64, Vec<u32>> {
         .collect()
 }
 
+/// What `status` says of the job and of a store, while whoever holds the state goes on.
+fn told(world: &World, job: &JobFiles, store: &Store, more: &[&str]) -> serde_json::Value {
+    let out = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"))
+        .args([
+            "status",
+            "--json",
+            "--newest",
+            "100",
+            "--topic",
+            world.url(),
+        ])
+        .arg("--state")
+        .arg(&job.state)
+        .args(["--sink", &store.url()])
+        .args(more)
+        .output()
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{said}");
+    serde_json::from_slice(&out.stdout).expect("JSON")
+}
+
+/// State and store say the same of each slot, and it is what the store holds.
+fn compare_status(world: &World, job: &JobFiles) {
+    for store in &job.stores {
+        let all = told(world, job, store, &[]);
+        let gaps = all["job"]["gaps"].as_array().expect("a list");
+        assert_eq!(gaps.len(), 4, "{gaps:?}");
+        for partition in all["job"]["partitions"].as_array().expect("a list") {
+            assert_eq!(partition["lag"], 0, "{partition}");
+        }
+        let of =
+            |name: &str, all: &serde_json::Value| all[name].as_array().expect("a list").clone();
+        let (state, stored) = (of("slots", &all), of("sink_slots", &all));
+        let missing = missing(store);
+        assert_eq!(stored.len(), missing.len());
+        let mut seen = 0;
+        for (slot, partitions) in stored.iter().zip(missing.values().rev()) {
+            assert_eq!(slot["missing_partitions"], serde_json::json!(partitions));
+            let same = state.iter().find(|other| other["slot"] == slot["slot"]);
+            if let Some(same) = same {
+                seen += 1;
+                let mut same = same.clone();
+                same["complete_through"] = slot["complete_through"].clone();
+                assert_eq!(same, *slot);
+            }
+        }
+        assert!(seen > 5, "{seen} slots of {}", state.len());
+        let troubled = told(world, job, store, &["--troubled"]);
+        let bad = |slot: &&serde_json::Value| {
+            slot["partial"] == true
+                || slot["too_late"].as_u64() > Some(0)
+                || slot["missing_partitions"]
+                    .as_array()
+                    .is_some_and(|list| !list.is_empty())
+        };
+        assert!(
+            of("sink_slots", &troubled)
+                .iter()
+                .eq(stored.iter().filter(bad))
+        );
+        assert!(of("slots", &troubled).iter().eq(state.iter().filter(bad)));
+        let from = stored[3]["slot"].as_str().expect("a time");
+        let to = stored[1]["slot"].as_str().expect("a time");
+        let some = told(world, job, store, &["--from", from, "--to", to]);
+        assert_eq!(of("sink_slots", &some), stored[2..=3]);
+    }
+}
+
 /// It ends with the code and the line for a gap.
 fn refused(command: &mut Command) {
     let out = command.output().expect("it runs");
@@ -147,6 +216,7 @@ fn at_a_restart(name: &str, more: &[Store], raw: bool) {
     // It is on record: the next start needs no leave.
     pair.world.run_to_end(&job, "1");
     pair.compare(&job);
+    compare_status(&pair.world, &job);
     let base = world::base_rows(&pair.whole.expected(&job));
     for store in job.stores.iter().skip(1).filter(|_| raw) {
         assert!(store.raw_sums() == base, "raw flows of {}", store.url());
@@ -178,6 +248,11 @@ fn retention_overtakes_a_job_that_runs() {
     });
     live.signal("STOP");
     pair.write(MORE);
+    // The job holds its state's lock, and does not answer.
+    let all = told(&pair.world, &job, &job.stores[0], &[]);
+    let lag = |partition: &serde_json::Value| partition["lag"].as_u64().expect("a number");
+    let partitions = all["job"]["partitions"].as_array().expect("a list");
+    assert!(partitions.iter().map(lag).sum::<u64>() > MORE / 2, "{all}");
     assert!(pair.lost());
     live.signal("CONT");
     assert!(live.end().success());
@@ -187,6 +262,29 @@ fn retention_overtakes_a_job_that_runs() {
         .status();
     assert!(status.expect("it runs").success());
     pair.compare(&job);
+}
+
+#[test]
+fn the_status_of_what_is_not_there_is_one_line() {
+    let world = World::new("no-status");
+    let nowhere = world.path("nowhere");
+    let nowhere = nowhere.to_str().expect("text");
+    let file = format!("sqlite://{nowhere}");
+    for (flag, value, words) in [
+        ("--state", nowhere, "no state of a job"),
+        ("--sink", file.as_str(), "no such file"),
+        ("--sink", "stdout:", "has no table of slots"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
+        let out = command
+            .args(["status", flag, value])
+            .output()
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert_eq!(out.status.code(), Some(78), "{said}");
+        assert!(said.contains(words) && said.lines().count() <= 2, "{said}");
+        assert!(!world.path("nowhere").exists());
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod ddl;
 mod encode;
 mod explain;
 mod kafka_engine;
+pub(crate) mod look;
 mod raw;
 mod retention;
 mod rollups;

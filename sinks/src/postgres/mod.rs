@@ -12,6 +12,7 @@ mod connection;
 mod cursor;
 mod explain;
 mod flows;
+pub(crate) mod look;
 mod partitions;
 mod password;
 mod raw;

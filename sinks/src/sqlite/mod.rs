@@ -8,6 +8,7 @@ mod adopt;
 mod catalog;
 mod cursor;
 mod ddl;
+pub(crate) mod look;
 mod raw;
 mod schema;
 mod turns;

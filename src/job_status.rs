@@ -1,0 +1,137 @@
+//! `status`: what a job's state and a store say of the job, for people or as JSON.
+//!
+//! Law: it reads, and takes no lock; of the state it reads the newest checkpoint that is whole, and nothing else.
+
+mod shown;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use flow_sinks::{SlotQuery, SlotState, StoredSlot};
+use flow_state::{Checkpoint, StateError, StateStore};
+
+use crate::failure::{Exit, Failure};
+use crate::{cli, clock};
+
+/// Prints it.
+pub(crate) fn run(options: &cli::Status) -> Result<(), Failure> {
+    let now = clock::now_ns();
+    let secs = |when: crate::units::When| when.resolve_ns(now) / 1_000_000_000;
+    let query = SlotQuery {
+        newest: options.newest,
+        from_secs: options.from.map(secs),
+        to_secs: options.to.map(secs),
+        troubled: options.troubled,
+    };
+    let job = options.state.as_deref().map(newest).transpose()?;
+    let ends = options.topic.as_deref().map(ends).transpose()?;
+    let stored = options.sink.as_deref();
+    let stored = stored
+        .map(|url| flow_sinks::slots(url, &query))
+        .transpose()?;
+    let of_job = job
+        .as_ref()
+        .map(|job| slots(job, &query))
+        .unwrap_or_default();
+    let shown = shown::Shown {
+        job: job.as_ref(),
+        ends: ends.unwrap_or_default(),
+        slots: of_job,
+        stored,
+    };
+    let out = &mut io::stdout().lock();
+    Ok(if options.json {
+        shown.json(out)?
+    } else {
+        shown.tables(out)?
+    })
+}
+
+/// The newest checkpoint that is whole.
+fn newest(path: &Path) -> Result<Checkpoint, Failure> {
+    let state = StateStore::join(path).map_err(|error| match error {
+        StateError::Missing { .. } => {
+            let what = format!("state directory {}: no state of a job", path.display());
+            Failure::new(Exit::Config, what).hint("--state names the directory that run was given")
+        }
+        error => error.into(),
+    })?;
+    let mut damaged = None;
+    // The job may let go of any but its newest between the listing and the look.
+    for number in state.numbers()?.into_iter().rev() {
+        match state.checkpoint(number) {
+            Ok(Some(checkpoint)) => return Ok(checkpoint),
+            Ok(None) => {}
+            Err(error @ StateError::Damaged { .. }) => {
+                tracing::warn!(%error, "the checkpoint before it is shown");
+                damaged = Some(error);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(damaged.map_or_else(
+        || {
+            let what = format!(
+                "state directory {}: without a checkpoint yet",
+                path.display()
+            );
+            Failure::new(Exit::Config, what)
+                .hint("a job writes its first one within about ten seconds of the first flow")
+        },
+        Failure::from,
+    ))
+}
+
+/// Where a topic's partitions end.
+fn ends(url: &str) -> Result<BTreeMap<u32, u64>, Failure> {
+    let topic = flow_topic::url::open(url, None)?;
+    let end = |p| Ok((p, topic.bounds(p)?.end));
+    (0..topic.partitions()?).map(end).collect()
+}
+
+/// The slots of a checkpoint as a store would have them, newest first.
+fn slots(job: &Checkpoint, query: &SlotQuery) -> Vec<StoredSlot> {
+    let retired = job.timeline.retired_secs;
+    let window = job
+        .config
+        .get("window")
+        .and_then(|text| text.strip_suffix('s')?.parse().ok());
+    let window: u64 = window.unwrap_or(300);
+    let complete: std::collections::BTreeSet<u64> =
+        job.complete.keys().map(|g| g.slot_secs).collect();
+    let row = |(slot, counts): (&u64, &flow_state::SlotCounts)| StoredSlot {
+        slot_secs: *slot,
+        state: match *slot {
+            0 => SlotState::Elsewhere,
+            slot if slot + window <= retired => SlotState::Retired,
+            slot if complete.contains(&slot) => SlotState::Complete,
+            _ => SlotState::Open,
+        }
+        .name()
+        .to_owned(),
+        partial: job.partial.contains(slot),
+        flows: counts.flows,
+        too_early: counts.too_early,
+        too_late: counts.too_late,
+        implausible: counts.implausible,
+        missing_partitions: job.missing_partitions(*slot),
+        complete_through_secs: u64::try_from(job.watermark_ns)
+            .ok()
+            .map(|ns| ns / 1_000_000_000),
+    };
+    let wanted = |row: &StoredSlot| {
+        let troubled = row.partial || row.too_late > 0 || !row.missing_partitions.is_empty();
+        query.from_secs.is_none_or(|from| row.slot_secs >= from)
+            && query.to_secs.is_none_or(|to| row.slot_secs < to)
+            && (!query.troubled || troubled)
+    };
+    let newest = usize::try_from(query.newest).unwrap_or(usize::MAX);
+    job.slots
+        .iter()
+        .rev()
+        .map(row)
+        .filter(wanted)
+        .take(newest)
+        .collect()
+}
