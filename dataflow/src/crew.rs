@@ -92,7 +92,8 @@ impl Crew {
             Office::Chief(committer, lookout)
         } else {
             let shown = (published, Arc::clone(&job.status));
-            let (relayed, desk) = RelayDesk::new(job.state.clone(), shown, failure.clone());
+            let from = (start.attempt, start.base.number);
+            let (relayed, desk) = RelayDesk::new(job.state.clone(), from, shown, failure.clone());
             desks.push(("relay", Box::new(desk)));
             Office::Relayed(relayed)
         });

@@ -26,7 +26,7 @@ pub(crate) struct Ledger {
     pub(crate) slots: BTreeMap<SlotSecs, SlotCounts>,
     /// Slots whose counts changed since the last snapshot.
     pub(crate) changed: BTreeSet<SlotSecs>,
-    /// A position moved since the last snapshot.
+    /// A position, or R, moved since the last snapshot.
     pub(crate) moved: bool,
     /// Slots with flows that are neither complete nor retired.
     incomplete: BTreeSet<SlotSecs>,
@@ -88,6 +88,8 @@ impl Ledger {
         self.timeline.fence_secs = self.timeline.fence_secs.max(tick.fence_secs);
         if tick.retired_secs > self.timeline.retired_secs {
             self.timeline.retired_secs = tick.retired_secs;
+            // Its own tick may not be sealed: then the next one has to tell of it, if nothing else comes.
+            self.moved = true;
             let offsets = self
                 .positions
                 .iter()

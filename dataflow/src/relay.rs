@@ -61,6 +61,9 @@ impl Relayed {
 /// The relay itself, turn by turn.
 pub(crate) struct RelayDesk {
     state: StateStore,
+    /// Id of this attempt, and the checkpoint that it goes on from.
+    attempt: u64,
+    base: u64,
     published: Arc<Published>,
     status: Arc<Status>,
     failure: Failure,
@@ -72,12 +75,15 @@ pub(crate) struct RelayDesk {
 impl RelayDesk {
     pub(crate) fn new(
         state: StateStore,
+        (attempt, base): (u64, u64),
         (published, status): (Arc<Published>, Arc<Status>),
         failure: Failure,
     ) -> (Relayed, RelayDesk) {
         let (to_desk, news) = mpsc::channel();
         let desk = RelayDesk {
             state,
+            attempt,
+            base,
             published,
             status: Arc::clone(&status),
             failure,
@@ -94,11 +100,14 @@ impl RelayDesk {
         (relayed, desk)
     }
 
-    /// Reads and publishes one checkpoint. `None`: it is not there.
+    /// Reads and publishes one checkpoint. `None`: it is not there, or process 0 has lost its number to another job.
     fn publish(&self, number: u64) -> Result<Option<()>, flow_state::StateError> {
         let Some(checkpoint) = self.state.checkpoint(number)? else {
             return Ok(None);
         };
+        if number > self.base && checkpoint.attempt != self.attempt {
+            return Ok(None);
+        }
         self.published.publish(Arc::new(checkpoint));
         self.status.show(|shown| shown.checkpoint = number);
         Ok(Some(()))

@@ -92,6 +92,7 @@ fn expected(
             slot_time,
             ..oracle::Config::default()
         },
+        fates: false,
     })
 }
 

@@ -112,8 +112,8 @@ const ROOMS: [Room; 8] = [
     },
 ];
 
-/// Packages that may use every room and that no room may use: the binary, and the benchmarks.
-const TOP: [&str; 2] = ["flow-pipeline", "flow-bench-job"];
+/// Packages that may use every room and that no room may use: the binary, the simulator, and the benchmarks.
+const TOP: [&str; 3] = ["flow-pipeline", "flow-simulator", "flow-bench-job"];
 
 /// Package name -> names of the packages it is built with, directly.
 type Graph = BTreeMap<String, BTreeSet<String>>;

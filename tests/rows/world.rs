@@ -246,6 +246,7 @@ impl World {
             starts: checkpoint.starts,
             lost: lost.collect(),
             config: oracle::Config::default(),
+            fates: false,
         }
     }
 

@@ -180,9 +180,9 @@ pub enum Framing {
     Bare,
 }
 
-/// The flows of a record; `None`: a chain that is cut, refused as a whole. A message that can't be read is left out and
-/// takes none of its neighbours with it.
-pub fn record_messages(record: &Record, framing: Framing) -> Option<Vec<Message>> {
+/// The flows of a record, each with its place in it; `None`: a chain that is cut, refused as a whole. A message that can't
+/// be read is left out and takes none of its neighbours with it.
+pub fn record_messages(record: &Record, framing: Framing) -> Option<Vec<(u32, Message)>> {
     if record.payload.is_empty() {
         return Some(Vec::new());
     }
@@ -192,9 +192,9 @@ pub fn record_messages(record: &Record, framing: Framing) -> Option<Vec<Message>
         (false, Framing::Auto) => chain.unwrap_or_else(|| vec![&record.payload]),
         (false, Framing::Bare) => vec![&record.payload[..]],
     };
-    let readable = parts
-        .into_iter()
-        .filter_map(|part| Message::decode(part).ok());
+    let readable = (0u32..)
+        .zip(parts)
+        .filter_map(|(index, part)| Some((index, Message::decode(part).ok()?)));
     Some(readable.collect::<Vec<_>>()).filter(|messages| !messages.is_empty())
 }
 

@@ -88,6 +88,8 @@ pub struct Input {
     /// From which slot on which tables hold, ascending. None: no tables.
     pub versions: Vec<(u64, Tables)>,
     pub config: Config,
+    /// Whether what became of each single flow is asked for, too.
+    pub fates: bool,
 }
 
 /// (rollup: 0 AS, 1 country; slot; key).
@@ -118,6 +120,21 @@ pub struct Output {
     pub flows: u64,
     /// Partition, first and last slot of which flows may be missing.
     pub missing: Vec<(u32, u64, u64)>,
+    /// What became of each flow, by partition, offset and place in the record, if `Input::fates`.
+    pub fates: BTreeMap<(u32, u64, u32), Fated>,
+}
+
+/// What became of one flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fated {
+    pub fate: Fate,
+    pub slot: u64,
+    /// Trusted receive time, ns.
+    pub received: i128,
+    /// Number of the entry in `Input::versions` that holds for its slot; `None`: not fixed, or no concern of it.
+    pub version: Option<usize>,
+    /// Source and destination AS.
+    pub by_as: [u32; 2],
 }
 
 impl Output {
@@ -140,17 +157,19 @@ impl Output {
     }
 }
 
-enum Fate {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
     Counts,
     Implausible,
     TooEarly,
     TooLate,
 }
 
-/// Where a flow stands: partition, offset, and the partition's clock, its own pack included.
+/// Where a flow stands: partition, offset, place in the record, and the partition's clock, its own pack included.
 struct Place {
     partition: u32,
     offset: u64,
+    index: u32,
     clock: i128,
 }
 
@@ -187,7 +206,7 @@ impl Oracle<'_> {
             }
             self.out.records += 1;
             let flows = record_messages(record, self.input.config.framing);
-            for flow in flows.iter().flatten() {
+            for (_, flow) in flows.iter().flatten() {
                 clock = clock.max(trusted(flow, record));
             }
             if let Some(before) = clock_before_loss.take() {
@@ -203,12 +222,13 @@ impl Oracle<'_> {
                 continue;
             }
             self.out.clocks.insert(partition, clock);
-            let place = Place {
-                partition,
-                offset: record.offset,
-                clock,
-            };
-            for flow in &flows {
+            for (index, flow) in &flows {
+                let place = Place {
+                    partition,
+                    offset: record.offset,
+                    index: *index,
+                    clock,
+                };
                 self.flow(flow, trusted(flow, record), &place);
             }
         }
@@ -255,6 +275,12 @@ impl Oracle<'_> {
         let fate = self.judge(flow, start, place);
         let far = (start - place.clock).abs() > DAY;
         let refused_in = if far { 0 } else { slot };
+        if self.input.fates {
+            let early = start > place.clock + window * SECOND;
+            let at = (place.partition, place.offset, place.index);
+            let fated = self.fated(flow, fate, slot, !far && !early);
+            self.out.fates.insert(at, Fated { received, ..fated });
+        }
         match fate {
             Fate::Implausible => self.slot(refused_in).implausible += 1,
             Fate::TooEarly => self.slot(refused_in).too_early += 1,
@@ -263,6 +289,21 @@ impl Oracle<'_> {
                 self.slot(slot).flows += 1;
                 self.count(flow, slot);
             }
+        }
+    }
+
+    /// A flow as it stands among the raw ones. Its version is fixed unless its slot is too early or far away.
+    fn fated(&self, flow: &Message, fate: Fate, slot: u64, fixed: bool) -> Fated {
+        let versions = &self.input.versions;
+        let version = versions.iter().rposition(|(from, _)| *from <= slot);
+        let version = version.filter(|_| fixed);
+        let tables = version.map_or(&self.none, |version| &versions[version].1);
+        Fated {
+            fate,
+            slot,
+            received: 0,
+            version,
+            by_as: by_as(flow, tables),
         }
     }
 
@@ -307,11 +348,8 @@ impl Oracle<'_> {
     fn count(&mut self, flow: &Message, slot: u64) {
         let tables = self.tables_of(slot);
         let (src, dst) = (flow.source(), flow.destination());
-        let asn = |address, sent| match tables.asn(address) {
-            0 => sent,
-            found => found,
-        };
-        let by_as = [asn(src, flow.src_as), asn(dst, flow.dst_as), flow.etype];
+        let [src_as, dst_as] = by_as(flow, tables);
+        let by_as = [src_as, dst_as, flow.etype];
         let by_country = [tables.country(src), tables.country(dst), flow.etype];
         let with_country = tables.has_country();
         let (rate, unknown) = flow.rate();
@@ -335,6 +373,18 @@ impl Oracle<'_> {
             *total += n;
         }
     }
+}
+
+/// The tables' AS of each side, else the flow's own.
+fn by_as(flow: &Message, tables: &Tables) -> [u32; 2] {
+    let asn = |address, sent| match tables.asn(address) {
+        0 => sent,
+        found => found,
+    };
+    [
+        asn(flow.source(), flow.src_as),
+        asn(flow.destination(), flow.dst_as),
+    ]
 }
 
 /// The flow's receive time if it is within ten minutes of the topic's timestamp, else that timestamp.

@@ -1,0 +1,169 @@
+//! The end of a run: what the stores hold, compared with what the oracle says of the topic and the recorded timeline.
+//!
+//! Law 7: rows, counts, conservation by slot. Raw flows: each exactly once, judged and enriched as the oracle does. Law 8:
+//! no file is left that nobody needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flow_proto::{Rollup, Verdict};
+use flow_sinks::SlotState;
+use flow_state::Checkpoint;
+
+use crate::database::Database;
+use crate::judge::judge;
+use crate::oracle::{Fate, Output, Slot};
+use crate::raw_database::{Flows, Kept};
+use crate::sim::Sim;
+
+impl Sim {
+    /// Everything that must hold at rest.
+    pub(crate) fn last(&self) -> Result<(), String> {
+        let newest = self.chain.newest().ok_or("no checkpoint was ever put")?;
+        let expected = judge(&self.topic, newest, &self.config.rows, true);
+        let total = expected.total();
+        if total.flows + total.too_early + total.too_late + total.implausible != expected.flows {
+            return Err("the oracle has lost a flow".to_owned());
+        }
+        for database in &self.databases {
+            database.land_all();
+            rows(database, &expected, newest)?;
+            slots(database, &expected, newest)?;
+        }
+        for database in &self.raw_databases {
+            database.land_all();
+            database.look(|flows| raw(flows, &expected, newest))?;
+        }
+        self.files(newest)
+    }
+
+    /// Only what the two newest checkpoints list is kept, and no temporary.
+    fn files(&self, newest: &Checkpoint) -> Result<(), String> {
+        let state = &self.state;
+        if !newest.segments.is_empty() {
+            return Err(format!(
+                "all slots are retired and every store has them, yet listed: {:?}",
+                newest.segments
+            ));
+        }
+        let numbers = state.numbers().map_err(|e| e.to_string())?;
+        let mut listed = BTreeSet::new();
+        for number in numbers.iter().rev().take(2) {
+            let read = state.checkpoint(*number).map_err(|e| e.to_string())?;
+            listed.extend(
+                read.iter()
+                    .flat_map(|checkpoint| checkpoint.segments.keys().copied()),
+            );
+        }
+        for folder in ["segments", "checkpoints"] {
+            let found = std::fs::read_dir(state.root().join(folder)).map_err(|e| e.to_string())?;
+            for entry in found.flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let known = listed.iter().any(|listed| {
+                    name == format!(
+                        "{:020}-{:016x}-{:010}",
+                        listed.number, listed.attempt, listed.process
+                    )
+                });
+                if name.starts_with("tmp-") || folder == "segments" && !known {
+                    return Err(format!("{folder}/{name} is left over"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn rows(database: &Database, expected: &Output, newest: &Checkpoint) -> Result<(), String> {
+    let version = |slot: u64| {
+        let versions = newest.timeline.versions.iter().rev();
+        let mut holds = versions.filter(|(from, _)| *from <= slot);
+        holds.next().map_or(0, |(_, version)| version.number)
+    };
+    let want = expected.rows.iter();
+    let want: BTreeMap<_, _> = want
+        .map(|(key, sums)| (*key, (*sums, version(key.1))))
+        .collect();
+    let got: BTreeMap<_, _> = database.look(|tables| {
+        let rows = tables.rows.iter();
+        rows.map(|(key, row)| (*key, (row.sums.values(), row.table_version)))
+            .collect()
+    });
+    differ(database.name, "row", &want, &got)
+}
+
+fn slots(database: &Database, expected: &Output, newest: &Checkpoint) -> Result<(), String> {
+    let state = |slot: u64| match slot {
+        0 => SlotState::Elsewhere,
+        slot if slot < newest.timeline.retired_secs => SlotState::Retired,
+        _ => SlotState::Open, // of what was refused there
+    };
+    let mut want = BTreeMap::new();
+    for (slot, counts) in &expected.slots {
+        let rollups = if *slot == 0 {
+            &Rollup::ALL[..1]
+        } else {
+            &Rollup::ALL[..]
+        };
+        want.extend(
+            rollups
+                .iter()
+                .map(|rollup| ((*rollup as u16, *slot), (state(*slot), *counts))),
+        );
+    }
+    let got: BTreeMap<_, _> = database.look(|tables| {
+        let slots = tables.slots.iter();
+        slots
+            .map(|(key, (_, row))| {
+                let counts = row.counts.map_or(Slot::default(), |counts| Slot {
+                    flows: counts.flows,
+                    too_early: counts.too_early,
+                    too_late: counts.too_late,
+                    implausible: counts.implausible,
+                });
+                (*key, (row.state, counts))
+            })
+            .collect()
+    });
+    differ(database.name, "slot", &want, &got)
+}
+
+fn raw(flows: &Flows, expected: &Output, newest: &Checkpoint) -> Result<(), String> {
+    let versions = &newest.timeline.versions;
+    let want: BTreeMap<_, _> = expected
+        .fates
+        .iter()
+        .map(|(at, fated)| {
+            let kept = Kept {
+                verdict: match fated.fate {
+                    Fate::Counts => Verdict::Counts,
+                    Fate::Implausible => Verdict::Implausible,
+                    Fate::TooEarly => Verdict::TooEarly,
+                    Fate::TooLate => Verdict::TooLate,
+                },
+                slot: fated.slot,
+                received_ns: u64::try_from(fated.received).unwrap_or(0),
+                table_version: fated.version.map_or(0, |place| versions[place].1.number),
+                by_as: fated.by_as,
+            };
+            (*at, vec![kept])
+        })
+        .collect();
+    differ("raw flows", "flow", &want, flows)
+}
+
+fn differ<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+    name: &str,
+    what: &str,
+    want: &BTreeMap<K, V>,
+    got: &BTreeMap<K, V>,
+) -> Result<(), String> {
+    let mut keys = want.keys().chain(got.keys());
+    match keys.find(|key| want.get(key) != got.get(key)) {
+        None => Ok(()),
+        Some(key) => Err(format!(
+            "{name}: {what} {key:?}: oracle {:?}, store {:?}",
+            want.get(key),
+            got.get(key)
+        )),
+    }
+}

@@ -1,0 +1,163 @@
+//! A run: one topic, one state, some stores, and the jobs that come and go over them.
+//!
+//! The schedule of a seed (`schedule`) chooses every step; when it has had its time, nothing fails any more and everything
+//! must come to rest (`rest`), where the stores are compared with the oracle (`last`).
+
+use std::sync::Arc;
+
+use flow_dataflow::{JobConfig, RowConfig, SlotTime};
+use flow_state::StateDir;
+
+use crate::attempt::{Attempt, Setting};
+use crate::chain::Chain;
+use crate::database::Database;
+use crate::raw_database::RawDatabase;
+use crate::records::{BEGIN_SECS, Records};
+use crate::rows::Contents;
+use crate::tables;
+use crate::topic::SimTopic;
+use crate::world::World;
+
+/// The world of one seed.
+pub(crate) struct Sim {
+    pub(crate) world: World,
+    pub(crate) topic: SimTopic,
+    pub(crate) state: StateDir,
+    pub(crate) databases: Vec<Database>,
+    pub(crate) raw_databases: Vec<RawDatabase>,
+    pub(crate) config: JobConfig,
+    pub(crate) jobs: Vec<Running>,
+    pub(crate) chain: Chain,
+    pub(crate) attempts: u64,
+    /// Which tables the next start has.
+    pub(crate) tables: usize,
+    pub(crate) pace: Pace,
+    /// The state's folder, for as long as this lives.
+    _folder: tempfile::TempDir,
+}
+
+/// A job that runs, or sleeps until it is woken.
+pub(crate) struct Running {
+    pub(crate) attempt: Attempt,
+    pub(crate) asleep: bool,
+}
+
+/// How fast things go in this seed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// Records that arrive, in a thousand steps.
+    pub(crate) arrivals: u64,
+    /// Milliseconds that a step may take.
+    pub(crate) millis: u64,
+}
+
+impl Sim {
+    pub(crate) fn new(seed: u64, traced: bool, config: JobConfig) -> Sim {
+        let world = World::new(seed, traced);
+        let topic = SimTopic::new(world.roll(Records::new));
+        world.pass_until_secs(BEGIN_SECS);
+        let folder = tempfile::Builder::new()
+            .tempdir_in("/dev/shm")
+            .expect("a folder");
+        let state = StateDir::open(folder.path()).expect("a new state");
+        let contents = Contents::default();
+        let kinds: &[bool] = world.roll(|dice| dice.pick(&[&[true, false][..], &[true], &[false]]));
+        let database = |kind: &bool| Database::new(*kind, world.clone(), contents.clone());
+        let databases: Vec<Database> = kinds.iter().map(database).collect();
+        let raw_kinds: &[bool] =
+            world.roll(|dice| dice.pick(&[&[true, false][..], &[false], &[true], &[]]));
+        let raw = |kind: &bool| RawDatabase::new(*kind, world.clone());
+        let raw_databases = raw_kinds.iter().map(raw).collect();
+        let config = world.roll(|dice| JobConfig {
+            rows: RowConfig {
+                window_secs: 300,
+                lateness_secs: 900,
+                slot_time: dice.pick(&[
+                    SlotTime::Start,
+                    SlotTime::Start,
+                    SlotTime::Received,
+                    SlotTime::End,
+                ]),
+                ..RowConfig::default()
+            },
+            checkpoint_millis: dice.pick(&[2_000, 4_000, 10_000]),
+            idle_millis: dice.pick(&[5_000, 60_000]),
+            tick_bytes: dice.pick(&[300, 32 << 20]),
+            in_flight_bytes: dice.pick(&[600, 96 << 20]),
+            ..config
+        });
+        let tables = world.roll(|dice| dice.index(tables::sets().len()));
+        let pace = world.roll(|dice| Pace {
+            arrivals: dice.pick(&[30, 60, 120]),
+            millis: dice.pick(&[400, 1_000, 2_000]),
+        });
+        Sim {
+            world,
+            topic,
+            state,
+            databases,
+            raw_databases,
+            config,
+            jobs: Vec::new(),
+            chain: Chain::default(),
+            attempts: 0,
+            tables,
+            pace,
+            _folder: folder,
+        }
+    }
+
+    /// Starts a job, with another shape than the one before.
+    pub(crate) fn start(&mut self) {
+        self.attempts += 1;
+        let number = self.attempts;
+        let (processes, workers) = self
+            .world
+            .roll(|dice| dice.pick(&[(1, 1), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]));
+        let setting = Setting {
+            config: JobConfig {
+                processes,
+                workers,
+                ..self.config.clone()
+            },
+            topic: self.topic.clone(),
+            tables: Arc::clone(&tables::sets()[self.tables].set),
+            state: self.state.clone(),
+            databases: self.databases.clone(),
+            raw_databases: self.raw_databases.clone(),
+            world: self.world.clone(),
+            attempt: number,
+        };
+        match Attempt::start(&setting) {
+            Ok(attempt) => {
+                self.world
+                    .say(|| format!("job {number} starts: {processes} x {workers}"));
+                self.jobs.push(Running {
+                    attempt,
+                    asleep: false,
+                });
+            }
+            Err(why) => self
+                .world
+                .say(|| format!("job {number} can't start: {}", why.0)),
+        }
+    }
+
+    /// A job ends here, wherever it is.
+    pub(crate) fn kill(&mut self, which: usize) {
+        let job = self.jobs.remove(which);
+        let number = job.attempt.number;
+        self.world
+            .say(|| format!("job {number} is gone: {:?}", job.attempt.why()));
+    }
+
+    /// Looks for new checkpoints, and for jobs that have ended.
+    pub(crate) fn look(&mut self) {
+        if let Err(what) = self.chain.look(&self.state, &self.topic, &self.config.rows) {
+            self.world.violated(what);
+        }
+        while let Some(which) = self.jobs.iter().position(|job| job.attempt.is_done()) {
+            self.kill(which);
+        }
+    }
+}
