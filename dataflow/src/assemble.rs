@@ -13,6 +13,8 @@ use crate::driver::Ready;
 pub(crate) struct Sealing<'a> {
     pub(crate) old: &'a Checkpoint,
     pub(crate) attempt: u64,
+    /// The attempt that the segments' names say.
+    pub(crate) named: u64,
     /// Groups in the segments just written, by the process that wrote them.
     pub(crate) groups: BTreeMap<u32, Vec<Group>>,
     pub(crate) window_secs: u64,
@@ -26,6 +28,7 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
     let Sealing {
         old,
         attempt,
+        named,
         groups,
         window_secs,
         passed,
@@ -63,7 +66,7 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
     for (process, groups) in groups {
         let name = SegmentName {
             number,
-            attempt,
+            attempt: named,
             process,
         };
         segments.insert(name, groups);

@@ -11,6 +11,8 @@ use flow_state::Checkpoint;
 
 use crate::assemble::{Sealing, assemble};
 use crate::committer::{Committer, Outcome};
+use crate::config::broken;
+use crate::crew::segments_named;
 use crate::driver::{Driver, Ready, Turn};
 use crate::failure::{Failure, JobError};
 use crate::job::{Job, Ticks, groups_of};
@@ -152,12 +154,17 @@ impl Chief {
 
     fn commit(&mut self, ready: Ready, heard: &mut Heard) {
         let window_secs = self.job.config.rows.window_secs;
+        let mut passed = self.job.acks.lowest();
+        if broken!(self.job.config, FilesDroppedAtRetirement) {
+            passed = u64::MAX;
+        }
         let sealing = Sealing {
             old: &self.checkpoint,
             attempt: self.job.attempt,
+            named: segments_named(&self.job, self.job.attempt),
             groups: groups_of(&mut heard.sealed, ready.tick.seal),
             window_secs,
-            passed: self.job.acks.lowest(),
+            passed,
         };
         let checkpoint = assemble(ready, sealing);
         self.committing = true;

@@ -10,6 +10,7 @@ use std::thread::{self, Thread};
 use flow_state::{Acks, Checkpoint, Published, Put, StateStore};
 use flow_topic::Topic;
 
+use crate::config::{JobConfig, broken};
 use crate::turns::{Did, Turns};
 
 /// How a put ended.
@@ -54,6 +55,7 @@ pub(crate) struct CommitDesk {
     acks: Arc<Acks>,
     /// Shows others how far the job is.
     topic: Arc<dyn Topic>,
+    config: JobConfig,
     orders: mpsc::Receiver<Order>,
     outcomes: mpsc::Sender<Outcome>,
     stage: Stage,
@@ -63,7 +65,7 @@ impl CommitDesk {
     pub(crate) fn new(
         state: StateStore,
         (published, acks): (Arc<Published>, Arc<Acks>),
-        topic: Arc<dyn Topic>,
+        (topic, config): (Arc<dyn Topic>, JobConfig),
     ) -> (Committer, CommitDesk) {
         let (to_desk, orders) = mpsc::channel();
         let (outgoing, outcomes) = mpsc::channel();
@@ -72,6 +74,7 @@ impl CommitDesk {
             published,
             acks,
             topic,
+            config,
             orders,
             outcomes: outgoing,
             stage: Stage::Idle,
@@ -84,8 +87,14 @@ impl CommitDesk {
     }
 
     fn put(&mut self, (checkpoint, wake): Order) -> Did {
+        if broken!(self.config, SinkFedUnrecorded) {
+            self.published.publish(Arc::new((*checkpoint).clone()));
+        }
         match self.state.put(&checkpoint) {
             Ok(Put::Won) => self.stage = Stage::Publish(Arc::new(*checkpoint), wake),
+            Ok(Put::Lost) if broken!(self.config, LoserGoesOn) => {
+                self.stage = Stage::Publish(Arc::new(*checkpoint), wake);
+            }
             Ok(Put::Lost) => return self.tell(Outcome::Lost(checkpoint.number), &wake),
             Err(error) => {
                 // The disk may have room again later; the sources stop at their bound until then.

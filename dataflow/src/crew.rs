@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::committer::{CommitDesk, Committer};
+use crate::config::broken;
 use crate::failure::{Failure, JobError};
 use crate::job::Job;
 use crate::lookout::{LookDesk, Lookout};
@@ -74,14 +75,18 @@ impl Crew {
         let failure = Failure::default();
         let process = u32::try_from(config.process).unwrap_or(u32::MAX);
         let shape = (process, config.workers);
-        let (writer, segments) = SegmentDesk::new(job.state.clone(), start.attempt, shape);
+        let named = segments_named(job, start.attempt);
+        let (writer, segments) = SegmentDesk::new(job.state.clone(), named, shape);
         let mut desks: Vec<(&'static str, Box<dyn Turns + Send>)> = Vec::new();
         desks.push(("segment-writer", Box::new(segments)));
         let published = Arc::clone(&job.published);
         let mut office = Some(if config.process == 0 {
             let told = (published, Arc::clone(&job.acks));
-            let (committer, desk) =
-                CommitDesk::new(job.state.clone(), told, Arc::clone(&job.topic));
+            let (committer, desk) = CommitDesk::new(
+                job.state.clone(),
+                told,
+                (Arc::clone(&job.topic), config.clone()),
+            );
             desks.push(("committer", Box::new(desk)));
             let lookout = (!config.until_end).then(|| {
                 let pause = Duration::from_millis(config.partitions_millis);
@@ -92,7 +97,12 @@ impl Crew {
             Office::Chief(committer, lookout)
         } else {
             let shown = (published, Arc::clone(&job.status));
-            let from = (start.attempt, start.base.number);
+            let base = if broken!(config, RelayOfAnyAttempt) {
+                u64::MAX
+            } else {
+                start.base.number
+            };
+            let from = (start.attempt, base);
             let (relayed, desk) = RelayDesk::new(job.state.clone(), from, shown, failure.clone());
             desks.push(("relay", Box::new(desk)));
             Office::Relayed(relayed)
@@ -120,5 +130,14 @@ impl Crew {
     /// The first reason there was.
     pub fn end(&self) -> Result<(), JobError> {
         self.failure.take().map_or(Ok(()), Err)
+    }
+}
+
+/// The attempt that the names of a job's segments say, so that no two attempts write one file.
+pub(crate) fn segments_named(job: &Job, attempt: u64) -> u64 {
+    if broken!(job.config, FileNamedByNumber) {
+        0
+    } else {
+        attempt
     }
 }

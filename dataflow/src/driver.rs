@@ -120,7 +120,11 @@ impl Driver {
     pub(crate) fn report(&mut self, report: Report) {
         match report {
             Report::Cut(cut) => self.cuts.entry(cut.tick).or_default().push(cut),
-            Report::Reaches(reach) => {
+            Report::Reaches(mut reach) => {
+                if broken!(self.config, LineFromReadPacks) {
+                    let clocks = self.ledger.positions.values().map(|at| at.clock_ns);
+                    reach = clocks.max().unwrap_or(i64::MIN);
+                }
                 self.reaches_ns = self.reaches_ns.max(reach);
                 self.hurry = true;
             }
@@ -159,8 +163,12 @@ impl Driver {
             let Some(tick) = self.entries.remove(&n) else {
                 return;
             };
-            self.ledger
-                .close(&tick, self.cuts.remove(&n).unwrap_or_default());
+            let cuts = self.cuts.remove(&n).unwrap_or_default();
+            let told = self.ledger.moved;
+            self.ledger.close(&tick, cuts);
+            if broken!(self.config, RetirementToldOnce) {
+                self.ledger.moved = told;
+            }
             self.closed = n;
             if let Some(sealing) = self.sealing.as_mut().filter(|s| s.tick.n == n) {
                 sealing.ledger = Some(self.ledger.snapshot());
@@ -269,7 +277,11 @@ impl Driver {
                 .fence_secs
                 .max(slot_of(self.reaches_ns, window_secs) + window_secs);
         }
-        let over = self.ledger.watermark_ns.saturating_sub(lateness_ns);
+        let mut watermark_ns = self.ledger.watermark_ns;
+        if broken!(self.config, NothingUnreadIsTheEnd) && self.ledger.all_read() {
+            watermark_ns = watermark_ns.saturating_add(4 * lateness_ns);
+        }
+        let over = watermark_ns.saturating_sub(lateness_ns);
         tick.retired_secs = tick.retired_secs.max(slot_of(over, window_secs));
         tick.complete_secs = tick
             .complete_secs

@@ -27,6 +27,18 @@ impl Versions {
         Versions(versions)
     }
 
+    /// The last one alone.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn newest(&self) -> Versions {
+        Versions(
+            self.0
+                .last()
+                .map(|(_, set)| (0, Arc::clone(set)))
+                .into_iter()
+                .collect(),
+        )
+    }
+
     /// Index of the version of a slot.
     fn index(&self, slot: SlotSecs) -> usize {
         self.0

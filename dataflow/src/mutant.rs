@@ -25,11 +25,33 @@ pub enum Mutant {
     RawRetirementOfTheEnd,
     /// Law 7: offsets that retention has deleted are jumped over and not declared.
     GapNotDeclared,
+    /// Law 2: where nothing is left to read, the watermark is taken for the end of time.
+    NothingUnreadIsTheEnd,
+    /// Law 2: R does not hold for the first record of a partition that is found later.
+    NewPartitionNotRetired,
+    /// Law 3: a flow meets the newest tables, whatever its slot.
+    VersionByArrival,
+    /// Law 3: L is not taken from the checkpoint at a restart.
+    LineNotDurable,
+    /// Law 3: L goes by the packs that were read, not by those that wait.
+    LineFromReadPacks,
+    /// Law 5: a job that has lost its number goes on as if it had won.
+    LoserGoesOn,
+    /// Law 5: the names of segments do not say which attempt wrote them.
+    FileNamedByNumber,
+    /// Law 5: a segment is let go when its slots retire, whoever still needs it.
+    FilesDroppedAtRetirement,
+    /// Law 6: a checkpoint is published before it is put.
+    SinkFedUnrecorded,
+    /// Law 6: the other processes publish whatever has the number of their last checkpoint.
+    RelayOfAnyAttempt,
+    /// A retirement is put with its own tick, or never.
+    RetirementToldOnce,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 10] = [
+    pub const ALL: [Mutant; 21] = [
         Mutant::PoisonTrusted,
         Mutant::ClocksNotDurable,
         Mutant::RetirementNotDurable,
@@ -40,5 +62,16 @@ impl Mutant {
         Mutant::EvictedRowLost,
         Mutant::RawRetirementOfTheEnd,
         Mutant::GapNotDeclared,
+        Mutant::NothingUnreadIsTheEnd,
+        Mutant::NewPartitionNotRetired,
+        Mutant::VersionByArrival,
+        Mutant::LineNotDurable,
+        Mutant::LineFromReadPacks,
+        Mutant::LoserGoesOn,
+        Mutant::FileNamedByNumber,
+        Mutant::FilesDroppedAtRetirement,
+        Mutant::SinkFedUnrecorded,
+        Mutant::RelayOfAnyAttempt,
+        Mutant::RetirementToldOnce,
     ];
 }

@@ -132,13 +132,18 @@ impl Partition {
             } else {
                 clock
             };
+            let first = self.position.last_record.is_none();
+            let retired_secs = if broken!(config, NewPartitionNotRetired) && first {
+                0
+            } else {
+                tick.retired_secs
+            };
             let mut accepted = 0;
             for flow in &self.pack {
                 // After `pack_clock`, a flow's receive time is the trusted one.
                 let received = i64::try_from(flow.received_ns).unwrap_or(0);
                 let slot = acceptance::flow_slot(flow, received, &config.rows);
-                let verdict =
-                    acceptance::judge(flow, slot, judged_by, tick.retired_secs, &config.rows);
+                let verdict = acceptance::judge(flow, slot, judged_by, retired_secs, &config.rows);
                 if verdict == Verdict::Counts {
                     accepted += 1;
                     self.tallies.entry(slot).or_default().flows += 1;

@@ -56,7 +56,7 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
         None => genesis(config, &job.id),
     };
     fits(config, topic, &base)?;
-    let timeline = timeline(&base, &job.tables, state)?;
+    let timeline = timeline(config, &base, &job.tables, state)?;
     let versions = versions(&timeline, &job.tables, state)?;
     let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
     for partition in 0..topic.partitions()? {
@@ -197,6 +197,7 @@ fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobErr
 
 /// The state's timeline, and the given tables as a new version from L on if they are others.
 fn timeline(
+    config: &JobConfig,
     base: &Checkpoint,
     tables: &TableSet,
     state: &StateStore,
@@ -208,7 +209,11 @@ fn timeline(
     let newest = timeline.versions.last().map(|(_, version)| version.clone());
     if newest.as_ref().is_none_or(|version| version.hash != hash) {
         let number = newest.map_or(1, |version| version.number + 1);
-        let from = timeline.fence_secs;
+        let from = if broken!(config, LineNotDurable) {
+            0
+        } else {
+            timeline.fence_secs
+        };
         timeline.versions.retain(|(start, _)| *start < from);
         timeline
             .versions

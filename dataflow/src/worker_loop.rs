@@ -140,8 +140,17 @@ fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
     {
         sums.lose_evicted = config.broken(crate::Mutant::EvictedRowLost);
     }
+    #[cfg_attr(
+        not(feature = "mutants"),
+        expect(unused_mut, reason = "changed by mutants only")
+    )]
+    let mut versions = start.versions.clone();
+    #[cfg(feature = "mutants")]
+    if config.broken(crate::Mutant::VersionByArrival) {
+        versions = versions.newest();
+    }
     let down = Downstream {
-        enricher: Enricher::new(start.versions.clone()),
+        enricher: Enricher::new(versions),
         sums,
     };
     let known = u32::try_from(start.positions.len()).unwrap_or(u32::MAX);

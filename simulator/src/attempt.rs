@@ -10,10 +10,11 @@ use flow_dataflow::{
     Crew, Did, Job, JobConfig, JobError, Metrics, Plan, RawReader, Status, Turns, key,
 };
 use flow_sinks::{Backoff, Follower, FollowerConfig, RawFollower, Share, SinkError, Step};
-use flow_state::{Acks, Published, StateDir, StateError};
+use flow_state::{Acks, Published, StateError, StateStore};
 use flow_tables::TableSet;
 
 use crate::database::Database;
+use crate::objects::SimObjects;
 use crate::raw_database::RawDatabase;
 use crate::raw_topic::ReadAgain;
 use crate::topic::SimTopic;
@@ -26,11 +27,13 @@ pub(crate) struct Setting {
     pub(crate) config: JobConfig,
     pub(crate) topic: SimTopic,
     pub(crate) tables: Arc<TableSet>,
-    pub(crate) state: StateDir,
+    pub(crate) objects: SimObjects,
     pub(crate) databases: Vec<Database>,
     pub(crate) raw_databases: Vec<RawDatabase>,
     pub(crate) world: World,
     pub(crate) attempt: u64,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<flow_sinks::Mutant>,
 }
 
 /// Who can be given a turn.
@@ -277,7 +280,11 @@ impl Attempt {
 
 impl Process {
     fn start(setting: &Setting, process: usize, plan: Option<Plan>) -> Result<Process, NoStart> {
-        let state = setting.state.clone();
+        let objects = Arc::new(setting.objects.clone());
+        let state = match process {
+            0 => StateStore::over(objects, "sim-state")?,
+            _ => StateStore::join_over(objects, "sim-state")?,
+        };
         let (id, base) = match &plan {
             Some(plan) => (plan.job.clone(), plan.base),
             None => match state.newest()? {
@@ -308,6 +315,7 @@ impl Process {
         let followed = follower_config(&config, (&id, base), &world);
         let mut followers = Vec::new();
         for (number, database) in databases.iter().enumerate() {
+            #[cfg_attr(feature = "mutants", expect(unused_mut, reason = "made anew"))]
             let mut follower = Follower::new(
                 Box::new(database.clone()),
                 state.clone(),
@@ -315,6 +323,8 @@ impl Process {
                 (Arc::clone(&acks), number),
                 followed.clone(),
             );
+            #[cfg(feature = "mutants")]
+            let mut follower = follower.broken(setting.mutant);
             follower.admit()?;
             followers.push(Some((follower, false)));
         }
@@ -326,6 +336,7 @@ impl Process {
                 state.clone(),
                 Arc::clone(&tables),
             );
+            #[cfg_attr(feature = "mutants", expect(unused_mut, reason = "made anew"))]
             let mut follower = RawFollower::new(
                 (Box::new(database.clone()), Box::new(ReadAgain(reader))),
                 state.clone(),
@@ -333,6 +344,8 @@ impl Process {
                 (Arc::clone(&acks), number),
                 followed.clone(),
             );
+            #[cfg(feature = "mutants")]
+            let mut follower = follower.broken(setting.mutant);
             follower.admit()?;
             raw_followers.push(Some((follower, false)));
         }

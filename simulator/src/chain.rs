@@ -3,11 +3,11 @@
 //! Laws 2 to 5: cuts and clocks never go back, a number has one content, table versions below L never change, R is no
 //! further than the clocks, and what the segments up to n hold are the flows below cut(n), no more and no less.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flow_dataflow::RowConfig;
 use flow_proto::{RowRecord, Sums};
-use flow_state::{Checkpoint, StateDir, Timeline};
+use flow_state::{Checkpoint, StateStore, Timeline};
 
 use crate::judge::judge;
 use crate::rows::Key;
@@ -20,6 +20,8 @@ type Ledger = BTreeMap<Key, Sums>;
 #[derive(Default)]
 pub(crate) struct Chain {
     all: BTreeMap<u64, (Checkpoint, Ledger)>,
+    /// Numbers whose checkpoint the disk has lost.
+    lost: BTreeSet<u64>,
 }
 
 impl Chain {
@@ -31,16 +33,35 @@ impl Chain {
             .map(|(checkpoint, _)| checkpoint)
     }
 
+    /// The newest one that the disk may lose: a store was never given anything of it, and the one before it is whole.
+    pub(crate) fn may_lose(&self, offered: u64) -> Option<u64> {
+        let newest = self.newest()?.number;
+        let after_a_loss = self.lost.last().is_some_and(|lost| *lost > newest);
+        (newest > offered && !after_a_loss && self.all.len() > 1).then_some(newest)
+    }
+
+    /// The disk has lost it.
+    pub(crate) fn lose(&mut self, number: u64) {
+        self.all.remove(&number);
+        self.lost.insert(number);
+    }
+
     /// Takes what the state has that is new.
     pub(crate) fn look(
         &mut self,
-        state: &StateDir,
+        state: &StateStore,
         topic: &SimTopic,
         rows: &RowConfig,
     ) -> Result<(), String> {
         let known = self.all.keys().next_back().copied().unwrap_or(0);
         let numbers = state.numbers().map_err(|e| e.to_string())?;
         for number in numbers.into_iter().filter(|n| *n >= known.max(1)) {
+            if self.lost.contains(&number) {
+                match state.checkpoint(number) {
+                    Ok(Some(_)) => return Err(format!("number {number} is used again")),
+                    _ => continue,
+                }
+            }
             let read = state.checkpoint(number).map_err(|e| e.to_string())?;
             let Some(checkpoint) = read else { continue };
             if let Some((held, _)) = self.all.get(&number) {
@@ -57,7 +78,7 @@ impl Chain {
     fn take(
         &mut self,
         new: Checkpoint,
-        state: &StateDir,
+        state: &StateStore,
         topic: &SimTopic,
         rows: &RowConfig,
     ) -> Result<(), String> {

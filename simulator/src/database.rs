@@ -275,6 +275,7 @@ impl Sink for Database {
         if self.is_down() {
             return Err(self.lost());
         }
+        self.world.offer(delta.to);
         let mut rows = Vec::new();
         delta.rows.for_each(&mut |row| {
             rows.push(Written {

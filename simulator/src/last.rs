@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_proto::{Rollup, Verdict};
 use flow_sinks::SlotState;
-use flow_state::Checkpoint;
+use flow_state::{Checkpoint, Objects};
 
 use crate::database::Database;
 use crate::judge::judge;
@@ -36,7 +36,7 @@ impl Sim {
         self.files(newest)
     }
 
-    /// Only what the two newest checkpoints list is kept, and no temporary.
+    /// Only what the two newest checkpoints list is kept.
     fn files(&self, newest: &Checkpoint) -> Result<(), String> {
         let state = &self.state;
         if !newest.segments.is_empty() {
@@ -54,19 +54,14 @@ impl Sim {
                     .flat_map(|checkpoint| checkpoint.segments.keys().copied()),
             );
         }
-        for folder in ["segments", "checkpoints"] {
-            let found = std::fs::read_dir(state.root().join(folder)).map_err(|e| e.to_string())?;
-            for entry in found.flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let known = listed.iter().any(|listed| {
-                    name == format!(
-                        "{:020}-{:016x}-{:010}",
-                        listed.number, listed.attempt, listed.process
-                    )
-                });
-                if name.starts_with("tmp-") || folder == "segments" && !known {
-                    return Err(format!("{folder}/{name} is left over"));
-                }
+        let found = self.objects.reliable().list("segments");
+        for name in found.map_err(|e| e.to_string())? {
+            let known = listed.iter().any(|listed| {
+                let (number, attempt, process) = (listed.number, listed.attempt, listed.process);
+                name == format!("{number:020}-{attempt:016x}-{process:010}")
+            });
+            if !known {
+                return Err(format!("segment {name} is left over"));
             }
         }
         Ok(())

@@ -16,6 +16,7 @@ mod database;
 mod dice;
 mod judge;
 mod last;
+mod objects;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
 mod raw_database;
@@ -50,7 +51,19 @@ pub struct Outcome {
 /// Runs a seed.
 #[must_use]
 pub fn run(seed: u64, traced: bool, config: JobConfig) -> Outcome {
-    let mut sim = sim::Sim::new(seed, traced, config);
+    go(sim::Sim::new(seed, traced, config))
+}
+
+/// Runs a seed with a breakage of what followers do.
+#[cfg(feature = "mutants")]
+#[must_use]
+pub fn run_broken(seed: u64, mutant: flow_sinks::Mutant) -> Outcome {
+    let mut sim = sim::Sim::new(seed, false, JobConfig::default());
+    sim.mutant = Some(mutant);
+    go(sim)
+}
+
+fn go(mut sim: sim::Sim) -> Outcome {
     sim.live();
     let mut violation = sim.world.violation();
     if violation.is_none() {

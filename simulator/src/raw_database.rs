@@ -190,6 +190,7 @@ impl RawSink for RawDatabase {
         if let Some(job) = self.lock().job.clone().filter(|job| job != block.job) {
             return Err(SinkError::refused(format!("written by job {job}")));
         }
+        self.world.offer(block.to);
         let mut rows = Vec::new();
         block.rows.for_each(&mut |flow| {
             rows.push(kept(flow));

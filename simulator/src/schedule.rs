@@ -87,6 +87,9 @@ impl Sim {
             .filter(|i| !self.jobs[*i].asleep)
             .collect();
         if awake.is_empty() {
+            if self.jobs.is_empty() && self.world.fails(100) {
+                self.lose_a_checkpoint();
+            }
             self.start();
             // Whoever can't start waits until something has changed.
             if self.jobs.iter().all(|job| job.asleep) {

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use flow_dataflow::{JobConfig, RowConfig, SlotTime};
-use flow_state::StateDir;
+use flow_state::StateStore;
 
 use crate::attempt::{Attempt, Setting};
 use crate::chain::Chain;
 use crate::database::Database;
+use crate::objects::SimObjects;
 use crate::raw_database::RawDatabase;
 use crate::records::{BEGIN_SECS, Records};
 use crate::rows::Contents;
@@ -22,7 +23,9 @@ use crate::world::World;
 pub(crate) struct Sim {
     pub(crate) world: World,
     pub(crate) topic: SimTopic,
-    pub(crate) state: StateDir,
+    pub(crate) objects: SimObjects,
+    /// The state as the checks see it.
+    pub(crate) state: StateStore,
     pub(crate) databases: Vec<Database>,
     pub(crate) raw_databases: Vec<RawDatabase>,
     pub(crate) config: JobConfig,
@@ -32,8 +35,8 @@ pub(crate) struct Sim {
     /// Which tables the next start has.
     pub(crate) tables: usize,
     pub(crate) pace: Pace,
-    /// The state's folder, for as long as this lives.
-    _folder: tempfile::TempDir,
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<flow_sinks::Mutant>,
 }
 
 /// A job that runs, or sleeps until it is woken.
@@ -56,10 +59,9 @@ impl Sim {
         let world = World::new(seed, traced);
         let topic = SimTopic::new(world.roll(Records::new));
         world.pass_until_secs(BEGIN_SECS);
-        let folder = tempfile::Builder::new()
-            .tempdir_in("/dev/shm")
-            .expect("a folder");
-        let state = StateDir::open(folder.path()).expect("a new state");
+        let objects = SimObjects::new(world.clone());
+        let reliable = Arc::new(objects.reliable());
+        let state = StateStore::over(reliable, "sim-state").expect("a new state");
         let contents = Contents::default();
         let kinds: &[bool] = world.roll(|dice| dice.pick(&[&[true, false][..], &[true], &[false]]));
         let database = |kind: &bool| Database::new(*kind, world.clone(), contents.clone());
@@ -94,6 +96,7 @@ impl Sim {
         Sim {
             world,
             topic,
+            objects,
             state,
             databases,
             raw_databases,
@@ -103,7 +106,8 @@ impl Sim {
             attempts: 0,
             tables,
             pace,
-            _folder: folder,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -122,11 +126,13 @@ impl Sim {
             },
             topic: self.topic.clone(),
             tables: Arc::clone(&tables::sets()[self.tables].set),
-            state: self.state.clone(),
+            objects: self.objects.clone(),
             databases: self.databases.clone(),
             raw_databases: self.raw_databases.clone(),
             world: self.world.clone(),
             attempt: number,
+            #[cfg(feature = "mutants")]
+            mutant: self.mutant,
         };
         match Attempt::start(&setting) {
             Ok(attempt) => {
@@ -140,6 +146,17 @@ impl Sim {
             Err(why) => self
                 .world
                 .say(|| format!("job {number} can't start: {}", why.0)),
+        }
+    }
+
+    /// While no job runs, the disk loses the newest checkpoint. Law 5: the next job goes on from the one before it, and its
+    /// number is never used again. A store that had followed it would rightly be refused, so none has.
+    pub(crate) fn lose_a_checkpoint(&mut self) {
+        if let Some(number) = self.chain.may_lose(self.world.offered()) {
+            self.world
+                .say(|| format!("the disk loses checkpoint {number}"));
+            self.objects.damage(&format!("checkpoints/{number:020}"));
+            self.chain.lose(number);
         }
     }
 

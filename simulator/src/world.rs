@@ -13,6 +13,7 @@ use crate::dice::Dice;
 pub(crate) struct World {
     inner: Arc<Mutex<Inner>>,
     now_ns: Arc<AtomicU64>,
+    offered: Arc<AtomicU64>,
 }
 
 struct Inner {
@@ -44,6 +45,7 @@ impl World {
                 digest: 0xcbf2_9ce4_8422_2325,
             })),
             now_ns: Arc::default(),
+            offered: Arc::default(),
         }
     }
 
@@ -101,6 +103,16 @@ impl World {
     pub(crate) fn told(&self) -> (Vec<String>, u64) {
         let mut inner = self.lock();
         (std::mem::take(&mut inner.trace), inner.digest)
+    }
+
+    /// A store is given what belongs to this checkpoint.
+    pub(crate) fn offer(&self, number: u64) {
+        self.offered.fetch_max(number, Ordering::AcqRel);
+    }
+
+    /// The newest checkpoint of which any store was ever given anything.
+    pub(crate) fn offered(&self) -> u64 {
+        self.offered.load(Ordering::Acquire)
     }
 
     /// The clock: nanoseconds since 1970.

@@ -96,6 +96,8 @@ pub struct Follower {
     /// The store was within `base` when first read.
     admitted: bool,
     lag: Lag,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 impl fmt::Debug for Follower {
@@ -129,7 +131,17 @@ impl Follower {
             cursors: None,
             admitted: false,
             lag,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
+    }
+
+    /// Breaks a law on purpose.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn broken(mut self, mutant: Option<crate::Mutant>) -> Follower {
+        self.mutant = mutant;
+        self
     }
 
     /// Counts into these metrics.
@@ -197,6 +209,13 @@ impl Follower {
             return Ok(Step::CaughtUp);
         }
         let applied = self.apply(&newest, from, &shards);
+        #[cfg(feature = "mutants")]
+        let applied = match applied {
+            Ok(Applied::CursorMoved) if self.mutant == Some(crate::Mutant::MovedTakenForDone) => {
+                Ok(Applied::Done { rows: 0 })
+            }
+            applied => applied,
+        };
         match applied {
             Ok(Applied::Done { rows }) => {
                 self.metrics.rows.inc_by(rows);

@@ -22,6 +22,8 @@ mod lag;
 mod late;
 mod login;
 mod metrics;
+#[cfg(feature = "mutants")]
+mod mutant;
 pub mod options;
 mod patience;
 pub mod postgres;
@@ -46,6 +48,8 @@ pub use follower::{Backoff, Follower, FollowerConfig, Step};
 pub use identity::identity;
 pub use lag::Lag;
 pub use metrics::Metrics;
+#[cfg(feature = "mutants")]
+pub use mutant::Mutant;
 pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
 pub use raw_follower::RawFollower;
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};

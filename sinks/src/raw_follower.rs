@@ -49,6 +49,8 @@ pub struct RawFollower {
     /// The store was within `base` when first read.
     admitted: bool,
     lag: Lag,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::Mutant>,
 }
 
 impl fmt::Debug for RawFollower {
@@ -88,7 +90,17 @@ impl RawFollower {
             seen: 0,
             admitted: false,
             lag,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
+    }
+
+    /// Breaks a law on purpose.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn broken(mut self, mutant: Option<crate::Mutant>) -> RawFollower {
+        self.mutant = mutant;
+        self
     }
 
     /// Counts into these metrics.
@@ -197,6 +209,10 @@ impl RawFollower {
             let numbers = self.state.numbers()?.into_iter();
             let ahead = numbers.filter(|n| *n > through && *n <= newest.number);
             self.ahead = ahead.collect();
+        }
+        #[cfg(feature = "mutants")]
+        if self.mutant == Some(crate::Mutant::RawBlocksJoined) {
+            self.ahead.clear();
         }
         while let Some(number) = self.ahead.pop_front() {
             let checkpoint = if number == newest.number {
@@ -315,6 +331,14 @@ impl RawFollower {
             };
             let mut told = Vec::new();
             for partition in new {
+                #[cfg(feature = "mutants")]
+                let finder = Places {
+                    oldest: match self.mutant {
+                        Some(crate::Mutant::RawFromNewest) => newest,
+                        _ => finder.oldest,
+                    },
+                    ..finder
+                };
                 let (place, placed) = finder.find(partition)?;
                 places.insert(partition, place);
                 if placed != Placed::Exactly {
