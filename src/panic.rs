@@ -7,14 +7,24 @@
 //! process that has broken, which ends this one with exit code 71.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::Exit;
+
+/// A panic has been told.
+static TOLD: AtomicBool = AtomicBool::new(false);
 
 /// Sets the hook. Must come first in `main`.
 pub(crate) fn install() {
     std::panic::set_hook(Box::new(|info| {
         if flow_topic::kafka::a_panic_is_expected() {
             return;
+        }
+        if TOLD.swap(true, Ordering::AcqRel) {
+            // Another thread is just telling of its own, and ends the process: one line is enough.
+            loop {
+                std::thread::park();
+            }
         }
         let thread = std::thread::current();
         let place = info

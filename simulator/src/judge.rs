@@ -55,5 +55,8 @@ pub(crate) fn judge(
             ..oracle::Config::default()
         },
         fates,
+        // Retention takes nothing here.
+        lost: Vec::new(),
+        starts: Default::default(),
     })
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flow_proto::{EnrichedFlow, Verdict};
-use flow_sinks::{Applied, RawBlock, RawCursors, RawSink, SinkError};
+use flow_sinks::{Adoption, Held, Applied, RawBlock, RawCursors, RawSink, SinkError};
 
 use crate::world::World;
 
@@ -213,5 +213,17 @@ impl RawSink for RawDatabase {
         } else {
             self.one_after_the_other(block, rows)
         }
+    }
+
+    // Nobody adopts a store here.
+    fn held(&mut self) -> Result<Held, SinkError> {
+        Ok(Held::default())
+    }
+
+    fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
+        Err(SinkError::refused(format!(
+            "not to be adopted by {}",
+            adoption.job
+        )))
     }
 }

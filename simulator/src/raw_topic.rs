@@ -27,6 +27,7 @@ impl RawTopic for ReadAgain {
             from: span.from,
             end_offset: span.end_offset,
             timeline: span.timeline,
+            gaps: span.gaps,
         };
         let mut refused = None;
         let read = self.0.read(&span, &mut |flow| match take(flow) {
