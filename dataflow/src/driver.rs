@@ -183,6 +183,10 @@ impl Driver {
 
     /// The frontier of the sealed segments: a checkpoint whose tick is below it, and closed, is ready.
     pub(crate) fn sealed_to(&mut self, frontier: u64) -> Option<Ready> {
+        // A worker that could not restore its part has nothing of it: what is sealed with it is not whole.
+        if self.failed {
+            return None;
+        }
         let sealing = self.sealing.as_mut().filter(|s| s.tick.n < frontier)?;
         let mut ledger = sealing.ledger.take()?;
         if broken!(self.config, CutOfNextTick) {

@@ -67,6 +67,8 @@ pub(crate) struct Source {
     /// Bytes read in unfinished ticks, oldest first.
     flight: VecDeque<(u64, u64)>,
     told_bytes: u64,
+    /// It could not be restored: told with its first tick, before that tick's cuts can be known.
+    failed: bool,
 }
 
 impl Source {
@@ -92,6 +94,15 @@ impl Source {
             stop: Arc::clone(&job.stop),
             flight: VecDeque::new(),
             told_bytes: 0,
+            failed: false,
+        }
+    }
+
+    /// One that reads nothing, since its worker could not be restored: the job ends without another checkpoint (law 5).
+    pub(crate) fn failed(self) -> Source {
+        Source {
+            failed: true,
+            ..self
         }
     }
 
@@ -106,6 +117,11 @@ impl Source {
     /// A tick begins: every partition may be read on, and those of ours that are new with it from their first record.
     fn begin_tick(&mut self, tick: &Tick, reports: &mut Vec<Report>) {
         self.partitions.iter_mut().for_each(|p| p.waits = false);
+        if std::mem::take(&mut self.failed) {
+            reports.push(Report::Failed {
+                process: self.config.process,
+            });
+        }
         let new = self.known..tick.partitions;
         self.known = self.known.max(tick.partitions);
         for id in new {

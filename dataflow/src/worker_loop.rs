@@ -5,7 +5,6 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use timely::worker::Worker;
@@ -49,7 +48,6 @@ impl WorkerLoop {
         let ears = Ears::default();
         let (source, windows) = parts(&kit).unwrap_or_else(|error| {
             kit.failure.set(error);
-            kit.job.stop.store(true, Ordering::Release);
             nothing(&kit)
         });
         let (lead, relayed) = match kit.office {
@@ -170,7 +168,7 @@ fn nothing(kit: &WorkerKit) -> (Source, Windows) {
     let state = WindowState::new(kit.job.config.rows.window_secs, BTreeSet::new());
     let none = (Vec::new(), u32::MAX);
     (
-        Source::new(kit.index, &kit.job, none, down, &kit.failure),
+        Source::new(kit.index, &kit.job, none, down, &kit.failure).failed(),
         Windows::new(
             (kit.index, kit.index.is_multiple_of(kit.job.config.workers)),
             state,
