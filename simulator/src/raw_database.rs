@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flow_proto::{EnrichedFlow, Verdict};
-use flow_sinks::{Adoption, Held, Applied, RawBlock, RawCursors, RawSink, SinkError};
+use flow_sinks::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
 
 use crate::world::World;
 
