@@ -41,11 +41,12 @@ pub(crate) fn run(options: &cli::Status) -> Result<(), Failure> {
         stored,
     };
     let out = &mut io::stdout().lock();
-    Ok(if options.json {
-        shown.json(out)?
+    if options.json {
+        shown.json(out)?;
     } else {
-        shown.tables(out)?
-    })
+        shown.tables(out)?;
+    }
+    Ok(())
 }
 
 /// The newest checkpoint that is whole.

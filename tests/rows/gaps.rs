@@ -255,6 +255,11 @@ fn retention_overtakes_a_job_that_runs() {
     assert!(partitions.iter().map(lag).sum::<u64>() > MORE / 2, "{all}");
     assert!(pair.lost());
     live.signal("CONT");
+    let store = &job.stores[0];
+    until("it is over the gaps", || {
+        let gaps = &told(&pair.world, &job, store, &[])["job"]["gaps"];
+        gaps.as_array().is_some_and(|gaps| gaps.len() == 4)
+    });
     assert!(live.end().success());
     let status = pair
         .world
