@@ -260,11 +260,29 @@ fn rows_equal_the_oracle_whatever_happens() {
     );
 }
 
+/// Breakages that these histories must find; the simulator has those of several jobs, processes and stores.
+#[cfg(feature = "mutants")]
+const HERE: [flow_dataflow::Mutant; 10] = {
+    use flow_dataflow::Mutant;
+    [
+        Mutant::PoisonTrusted,
+        Mutant::ClocksNotDurable,
+        Mutant::RetirementNotDurable,
+        Mutant::NextTickFolded,
+        Mutant::CutOfNextTick,
+        Mutant::OnlyNewestSegment,
+        Mutant::ClockWithoutOwnPack,
+        Mutant::EvictedRowLost,
+        Mutant::RawRetirementOfTheEnd,
+        Mutant::GapNotDeclared,
+    ]
+};
+
 /// Negative controls: each breakage of a law must be caught by the comparison above.
 #[cfg(feature = "mutants")]
 #[test]
 fn every_mutant_is_caught() {
-    for mutant in flow_dataflow::Mutant::ALL {
+    for mutant in HERE {
         let config = JobConfig {
             mutant: Some(mutant),
             ..config()

@@ -54,7 +54,7 @@ mod mutants {
     use flow_simulator::{Outcome, run, run_broken};
 
     /// Breakages that are seen in tests of their own: the cache of pre-aggregation never overflows in a run this small.
-    const ELSEWHERE: [Mutant; 1] = [Mutant::EvictedRowLost];
+    const ELSEWHERE: [Mutant; 2] = [Mutant::EvictedRowLost, Mutant::GapNotDeclared];
 
     fn caught(name: &str, run: impl Fn(u64) -> Outcome) -> bool {
         let seeds = super::number("FLOW_PIPELINE_SEEDS", 4_000);
