@@ -53,7 +53,8 @@ mod mutants {
     use flow_dataflow::{JobConfig, Mutant};
     use flow_simulator::{Outcome, run, run_broken};
 
-    /// Breakages that are seen in tests of their own: the cache of pre-aggregation never overflows in a run this small.
+    /// Breakages that are seen in tests of their own: the cache of pre-aggregation never overflows in a run this small, and
+    /// retention takes nothing here.
     const ELSEWHERE: [Mutant; 2] = [Mutant::EvictedRowLost, Mutant::GapNotDeclared];
 
     fn caught(name: &str, run: impl Fn(u64) -> Outcome) -> bool {
