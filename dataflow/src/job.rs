@@ -63,7 +63,7 @@ pub struct Job {
     pub status: Arc<Status>,
     /// The injected clock.
     pub clock: Clock,
-    /// Id of a job that starts anew; a restored one keeps its own.
+    /// Id of the job: that of the state's newest checkpoint, or a new one where there is none.
     pub id: String,
     /// Id of this attempt: another one at every start.
     pub attempt: u64,

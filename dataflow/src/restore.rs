@@ -51,7 +51,15 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
         ..
     } = job;
     let topic = topic.as_ref();
+    // Before the newest is read: what another job puts between the two looks must be lost against, not jumped over.
+    let next_number = state.next_number()?;
     let base = match state.newest()? {
+        // The stores were admitted for a job that begins, and another one has begun on this state meanwhile.
+        Some(checkpoint) if checkpoint.job != job.id => {
+            return Err(JobError::Lost {
+                number: checkpoint.number,
+            });
+        }
         Some(checkpoint) => checkpoint,
         None => genesis(config, &job.id),
     };
@@ -80,7 +88,7 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
     if !config.until_end {
         ends.clear();
     }
-    let next_number = state.next_number()?;
+    let next_number = next_number.max(base.number + 1);
     Ok(Start {
         base: Arc::new(base),
         positions,
