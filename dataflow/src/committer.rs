@@ -4,14 +4,14 @@
 //! that was won is published, and only its writer deletes.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, TryRecvError};
+use std::sync::mpsc;
 use std::thread::{self, Thread};
 
 use flow_state::{Acks, Checkpoint, Published, Put, StateStore};
 use flow_topic::Topic;
 
 use crate::config::{JobConfig, broken};
-use crate::turns::{Did, Turns};
+use crate::turns::{self, Did, Turns};
 
 /// How a put ended.
 pub(crate) enum Outcome {
@@ -140,15 +140,9 @@ impl Turns for CommitDesk {
             Stage::Publish(checkpoint, wake) => self.publish(checkpoint, wake),
             Stage::Delete(checkpoint, wake) => self.delete(checkpoint, &wake),
             Stage::Idle => {
-                let order = if wait {
-                    self.orders.recv().map_err(TryRecvError::from)
-                } else {
-                    self.orders.try_recv()
-                };
-                match order {
+                match turns::next(&self.orders, wait) {
                     Ok(order) => self.stage = Stage::Put(order),
-                    Err(TryRecvError::Empty) => return Did::Nothing,
-                    Err(TryRecvError::Disconnected) => return Did::Over,
+                    Err(none) => return none,
                 }
                 Did::Something
             }

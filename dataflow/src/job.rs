@@ -28,7 +28,7 @@ use timely::worker::Worker;
 
 use crate::config::JobConfig;
 use crate::crew::{Crew, WorkerKit};
-use crate::failure::{Failure, JobError};
+use crate::failure::JobError;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::relay::Relayed;
@@ -169,24 +169,23 @@ pub(crate) fn build(
     source_part: Source,
     windows_part: Windows,
     ears: &Ears,
-    told: Option<(Relayed, Failure)>,
+    mut relayed: Option<Relayed>,
 ) -> Ticks {
     worker.dataflow::<u64, _, _>(|scope| {
         let (handle, ticks) = scope.new_input::<Tick>();
         let ticks = ticks.broadcast();
-        let mut told = told;
         ticks
             .clone()
             .sink(Pipeline, "relayed", move |(input, frontier)| {
                 input.for_each(|_, ticks| {
-                    if let Some((relayed, _)) = &mut told {
+                    if let Some(relayed) = &mut relayed {
                         ticks.iter().for_each(|tick| relayed.see(tick));
                     }
                 });
                 if frontier.is_empty()
-                    && let Some((relayed, failure)) = told.take()
+                    && let Some(relayed) = relayed.take()
                 {
-                    relayed.end(&failure);
+                    relayed.end();
                 }
             });
         let finished = Rc::clone(&ears.finished);

@@ -3,16 +3,15 @@
 //! Ticks carry the number of the newest durable checkpoint to every process; the checkpoint itself is read from the state.
 //! Law 6: only what process 0 has put and won is published, so a follower sees the same chain wherever it runs.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::mpsc::{self, TryRecvError};
+use std::sync::mpsc;
 
-use flow_state::{Published, StateStore};
+use flow_state::{Published, StateError, StateStore};
 
 use crate::failure::{Failure, JobError};
 use crate::status::Status;
 use crate::tick::Tick;
-use crate::turns::{Did, Turns};
+use crate::turns::{self, Did, Turns};
 
 /// The last checkpoint is asked for so often before the relay gives it up: with the pause between two tries, 15 s.
 const TRIES: u32 = 30;
@@ -29,6 +28,7 @@ enum News {
 pub(crate) struct Relayed {
     news: mpsc::Sender<News>,
     status: Arc<Status>,
+    failure: Failure,
     told: u64,
     /// The last tick that was seen.
     last: Option<Tick>,
@@ -50,10 +50,10 @@ impl Relayed {
     }
 
     /// The ticks are over: the last one has sealed a checkpoint, or the job has ended before its time.
-    pub(crate) fn end(self, failure: &Failure) {
+    pub(crate) fn end(self) {
         match self.last.filter(|tick| tick.last) {
             Some(tick) => drop(self.news.send(News::Last(tick.seal))),
-            None => failure.set(JobError::ended()),
+            None => self.failure.set(JobError::ended()),
         }
     }
 }
@@ -68,7 +68,8 @@ pub(crate) struct RelayDesk {
     status: Arc<Status>,
     failure: Failure,
     news: mpsc::Receiver<News>,
-    due: VecDeque<News>,
+    /// What is to be published next.
+    due: Option<News>,
     tries: u32,
 }
 
@@ -86,44 +87,51 @@ impl RelayDesk {
             base,
             published,
             status: Arc::clone(&status),
-            failure,
+            failure: failure.clone(),
             news,
-            due: VecDeque::new(),
+            due: None,
             tries: 0,
         };
         let relayed = Relayed {
             news: to_desk,
             status,
+            failure,
             told: 0,
             last: None,
         };
         (relayed, desk)
     }
 
-    /// Reads and publishes one checkpoint. `None`: it is not there, or process 0 has lost its number to another job.
-    fn publish(&self, number: u64) -> Result<Option<()>, flow_state::StateError> {
+    /// Reads and publishes one checkpoint; false if it is not there, or process 0 has lost its number to another job.
+    fn publish(&self, number: u64) -> Result<bool, StateError> {
         let Some(checkpoint) = self.state.checkpoint(number)? else {
-            return Ok(None);
+            return Ok(false);
         };
         if number > self.base && checkpoint.attempt != self.attempt {
-            return Ok(None);
+            return Ok(false);
         }
         self.published.publish(Arc::new(checkpoint));
         self.status.show(|shown| shown.checkpoint = number);
-        Ok(Some(()))
+        Ok(true)
     }
 
-    fn one(&mut self, news: &News) -> Did {
-        let (News::Durable(number) | News::Last(number)) = *news;
-        match self.publish(number) {
-            Ok(Some(())) => return Did::Something,
+    fn one(&mut self, news: News) -> Did {
+        let (News::Durable(number) | News::Last(number)) = news;
+        let done = match self.publish(number) {
             // One that is durable and not there any more was followed by others, of which there will be news.
-            Ok(None) if matches!(news, News::Durable(_)) => return Did::Something,
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "a checkpoint of process 0 can't be read yet"),
+            Ok(published) => published || matches!(news, News::Durable(_)),
+            Err(error) => {
+                tracing::warn!(%error, "a checkpoint of process 0 can't be read yet");
+                false
+            }
+        };
+        if done {
+            self.tries = 0;
+            return Did::Something;
         }
         self.tries += 1;
         if self.tries < TRIES {
+            self.due = Some(news);
             return Did::Failed;
         }
         self.failure.set(JobError::ended());
@@ -133,26 +141,13 @@ impl RelayDesk {
 
 impl Turns for RelayDesk {
     fn turn(&mut self, wait: bool) -> Did {
-        let Some(news) = self.due.pop_front() else {
-            let news = if wait {
-                self.news.recv().map_err(TryRecvError::from)
-            } else {
-                self.news.try_recv()
-            };
-            return match news {
-                Ok(news) => {
-                    self.due.push_back(news);
-                    Did::Something
-                }
-                Err(TryRecvError::Empty) => Did::Nothing,
-                Err(TryRecvError::Disconnected) => Did::Over,
-            };
-        };
-        let did = self.one(&news);
-        match did {
-            Did::Failed => self.due.push_front(news),
-            _ => self.tries = 0,
+        if let Some(news) = self.due.take() {
+            return self.one(news);
         }
-        did
+        match turns::next(&self.news, wait) {
+            Ok(news) => self.due = Some(news),
+            Err(none) => return none,
+        }
+        Did::Something
     }
 }

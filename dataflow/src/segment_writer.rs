@@ -4,14 +4,14 @@
 //! Law 5: a failed write is tried again; the flow goes on meanwhile, within the bounds of the sources.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc::{self, TryRecvError};
+use std::sync::mpsc;
 
 use flow_proto::RowRecord;
 use flow_state::{Group, SegmentName, StateError, StateStore};
 use timely::scheduling::SyncActivator;
 
 use crate::tick::Sealed;
-use crate::turns::{Did, Turns};
+use crate::turns::{self, Did, Turns};
 use crate::window_state::SealedRows;
 
 /// One worker's rows of a checkpoint, and how to tell it that they are durable.
@@ -101,15 +101,9 @@ impl Turns for SegmentDesk {
             }
             return Did::Something;
         }
-        let part = if wait {
-            self.incoming.recv().map_err(TryRecvError::from)
-        } else {
-            self.incoming.try_recv()
-        };
-        match part {
+        match turns::next(&self.incoming, wait) {
             Ok(part) => self.take(part),
-            Err(TryRecvError::Empty) => return Did::Nothing,
-            Err(TryRecvError::Disconnected) => return Did::Over,
+            Err(none) => return none,
         }
         Did::Something
     }

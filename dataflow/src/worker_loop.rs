@@ -55,8 +55,7 @@ impl WorkerLoop {
             Some(Office::Relayed(relayed)) => (None, Some(relayed)),
             None => (None, None),
         };
-        let told = relayed.map(|relayed| (relayed, kit.failure.clone()));
-        let ticks = build(worker, source, windows, &ears, told);
+        let ticks = build(worker, source, windows, &ears, relayed);
         let (job, start) = (&kit.job, &kit.start);
         let chief = lead.map(|helpers| {
             let ledger = Ledger::new(
