@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_proto::RowRecord;
-use flow_state::{Checkpoint, Position, StateStore, TableVersion, Timeline};
+use flow_state::{Checkpoint, Position, StateStore, TableVersion, Timeline, table_hash};
 use flow_tables::TableSet;
 use flow_topic::{Bounds, Topic};
 
@@ -64,8 +64,12 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
         None => genesis(config, &job.id),
     };
     fits(config, topic, &base)?;
-    let timeline = timeline(config, &base, &job.tables, state)?;
-    let versions = versions(&timeline, &job.tables, state)?;
+    // Of a million prefixes it takes a while: made once.
+    let archive = job.tables.archive();
+    let hash = table_hash(&archive);
+    state.archive_table(&hash, &archive)?;
+    let timeline = timeline(config, &base, &hash);
+    let versions = versions(&timeline, (&job.tables, &hash), state)?;
     let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
     for partition in 0..topic.partitions()? {
         let bounds = topic.bounds(partition)?;
@@ -110,7 +114,8 @@ pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
         0 => genesis(&job.config, &plan.job),
         number => job.state.checkpoint(number)?.ok_or(JobError::OtherState)?,
     };
-    let versions = versions(&plan.timeline, &job.tables, &job.state)?;
+    let hash = table_hash(&job.tables.archive());
+    let versions = versions(&plan.timeline, (&job.tables, &hash), &job.state)?;
     Ok(Start {
         next_number: base.number + 1,
         base: Arc::new(base),
@@ -203,17 +208,9 @@ fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobErr
     Ok(())
 }
 
-/// The state's timeline, and the given tables as a new version from L on if they are others.
-fn timeline(
-    config: &JobConfig,
-    base: &Checkpoint,
-    tables: &TableSet,
-    state: &StateStore,
-) -> Result<Timeline, JobError> {
+/// The state's timeline, and the tables archived under `hash` as a new version from L on if they are others.
+fn timeline(config: &JobConfig, base: &Checkpoint, hash: &str) -> Timeline {
     let mut timeline = base.timeline.clone();
-    let archive = tables.archive();
-    let hash = flow_state::table_hash(&archive);
-    state.archive_table(&hash, &archive)?;
     let newest = timeline.versions.last().map(|(_, version)| version.clone());
     if newest.as_ref().is_none_or(|version| version.hash != hash) {
         let number = newest.map_or(1, |version| version.number + 1);
@@ -223,20 +220,20 @@ fn timeline(
             timeline.fence_secs
         };
         timeline.versions.retain(|(start, _)| *start < from);
+        let hash = hash.to_owned();
         timeline
             .versions
             .push((from, TableVersion { number, hash }));
     }
-    Ok(timeline)
+    timeline
 }
 
 /// The tables of a timeline, from the archive; those that are at hand are not loaded a second time.
 fn versions(
     timeline: &Timeline,
-    tables: &Arc<TableSet>,
+    (tables, hash): (&Arc<TableSet>, &str),
     state: &StateStore,
 ) -> Result<Versions, JobError> {
-    let hash = flow_state::table_hash(&tables.archive());
     let mut loaded = Vec::new();
     for (from, version) in &timeline.versions {
         let set = if version.hash == hash {
