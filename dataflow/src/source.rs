@@ -106,6 +106,13 @@ impl Source {
         }
     }
 
+    /// Tells worker 0 that this process can't go on; why stands in its failure cell.
+    fn failure_report(&self) -> Report {
+        Report::Failed {
+            process: self.config.process,
+        }
+    }
+
     /// From now on it is woken when a partition that had nothing to show may have something.
     fn wake_by(&mut self, wake: Wake) {
         for partition in &mut self.partitions {
@@ -118,9 +125,7 @@ impl Source {
     fn begin_tick(&mut self, tick: &Tick, reports: &mut Vec<Report>) {
         self.partitions.iter_mut().for_each(|p| p.waits = false);
         if std::mem::take(&mut self.failed) {
-            reports.push(Report::Failed {
-                process: self.config.process,
-            });
+            reports.push(self.failure_report());
         }
         let new = self.known..tick.partitions;
         self.known = self.known.max(tick.partitions);
@@ -139,9 +144,7 @@ impl Source {
                 }
                 Err(error) => {
                     self.failure.set(error.into());
-                    reports.push(Report::Failed {
-                        process: self.config.process,
-                    });
+                    reports.push(self.failure_report());
                 }
             }
         }
@@ -174,6 +177,7 @@ impl Source {
         }
         let mut in_flight: u64 = self.flight.iter().map(|(_, bytes)| bytes).sum();
         let (mut read, mut more) = (0, false);
+        let failed = self.failure_report();
         for partition in &mut self.partitions {
             if partition.waits || partition.ended || in_flight >= self.config.in_flight_bytes {
                 continue;
@@ -205,9 +209,7 @@ impl Source {
                 Err(error) => {
                     partition.ended = true;
                     self.failure.set(error);
-                    reports.push(Report::Failed {
-                        process: self.config.process,
-                    });
+                    reports.push(failed.clone());
                 }
             }
         }
