@@ -50,6 +50,8 @@ pub enum Mutant {
 }
 
 impl Mutant {
+    /// So many, the first of all, are seen in the histories of one job in one process.
+    pub const OF_ONE_JOB: usize = 10;
     /// All of them.
     pub const ALL: [Mutant; 21] = [
         Mutant::PoisonTrusted,
