@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use crate::columns::{CURSORS, SLOTS};
 use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS};
@@ -21,6 +21,20 @@ pub(super) fn held(connection: &Connection) -> rusqlite::Result<Held> {
 /// Who has written the raw flows.
 pub(super) fn held_raw(connection: &Connection) -> rusqlite::Result<Held> {
     cursors(connection, RAW_CURSORS)
+}
+
+/// One step of an adoption.
+type Step = fn(&Transaction<'_>, &Adoption) -> rusqlite::Result<()>;
+
+/// Takes over what `step` names, wholly or not at all.
+pub(super) fn adopt(
+    connection: &mut Connection,
+    adoption: &Adoption,
+    step: Step,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    step(&transaction, adoption)?;
+    transaction.commit()
 }
 
 /// Takes the rollups over.

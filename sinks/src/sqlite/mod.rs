@@ -203,14 +203,7 @@ impl Sink for Sqlite {
 
     fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
         let _turn = self.turns.take();
-        let began = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate);
-        began
-            .and_then(|transaction| {
-                adopt::rows(&transaction, adoption)?;
-                transaction.commit()
-            })
+        adopt::adopt(&mut self.connection, adoption, adopt::rows)
             .map_err(explain(&self.name, false))
     }
 }

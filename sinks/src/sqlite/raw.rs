@@ -65,15 +65,7 @@ impl RawSink for SqliteRaw {
 
     fn adopt(&mut self, adoption: &Adoption) -> Result<(), SinkError> {
         let _turn = self.turns.take();
-        let began = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate);
-        began
-            .and_then(|transaction| {
-                adopt::raw(&transaction, adoption)?;
-                transaction.commit()
-            })
-            .map_err(explain(&self.name, false))
+        adopt::adopt(&mut self.connection, adoption, adopt::raw).map_err(explain(&self.name, false))
     }
 }
 
