@@ -30,6 +30,7 @@ pub(crate) fn keep_calling(process: usize, shared: &Arc<Shared>) {
                 }
             }
         }
+        // A process that is not there yet can only be called again.
         thread::sleep(AGAIN);
     }
 }

@@ -201,6 +201,7 @@ fn meet(shared: &Shared, asked: &AtomicBool) -> Result<bool, PeersError> {
                 tracing::warn!(process, address, "waiting for a process of this job: {why}");
             }
         }
+        // Connections, callers and the signal are looked at together: no one thing to wait for.
         thread::sleep(LOOK);
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
             Ok(caller) => caller,
             // Nobody calls, or the system is out of something: neither may end the start.
             Err(_) => {
+                // Nothing wakes an accept when the start is over.
                 thread::sleep(LOOK);
                 continue;
             }
