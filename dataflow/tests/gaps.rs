@@ -8,33 +8,16 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use flow_dataflow::{Beginning, JobConfig, JobError, Metrics};
-use flow_proto::{Dialect, Flow};
 use flow_state::{Checkpoint, StateStore};
 use flow_tables::TableSet;
 use support::Attempt;
 use support::follower::Table;
 use support::memory::{MemoryTopic, Stored};
-use support::scenario::BEGIN_SECS;
+use support::scenario::{BEGIN_SECS, one_flow};
 
 /// One flow a minute.
 fn records(count: u64) -> Vec<Stored> {
-    let record = |n: u64| {
-        let secs = BEGIN_SECS + n * 60;
-        let flow = Flow {
-            time_received_ns: secs * 1_000_000_000,
-            bytes: 1,
-            packets: 1,
-            ..Flow::default()
-        };
-        let mut payload = Vec::new();
-        flow.encode_delimited(Dialect::Goflow2, &mut payload);
-        Stored {
-            timestamp_millis: secs as i64 * 1_000,
-            ours: true,
-            payload,
-        }
-    };
-    (0..count).map(record).collect()
+    (0..count).map(|n| one_flow(BEGIN_SECS + n * 60)).collect()
 }
 
 struct World {

@@ -74,7 +74,8 @@ pub fn topic(seed: u64, shape: Shape) -> Vec<Vec<Stored>> {
     partitions
 }
 
-fn one_flow(secs: u64) -> Stored {
+/// A record of ours with one small flow.
+pub fn one_flow(secs: u64) -> Stored {
     let flow = Flow {
         time_received_ns: secs * 1_000_000_000,
         bytes: 1,
