@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use flow_sinks::{SlotQuery, SlotState, StoredSlot};
-use flow_state::{Checkpoint, StateError, StateStore};
+use flow_sinks::{SlotQuery, StoredSlot};
+use flow_state::{Checkpoint, Group, StateError, StateStore};
 
 use crate::failure::{Exit, Failure};
 use crate::{cli, clock};
@@ -93,24 +93,20 @@ fn ends(url: &str) -> Result<BTreeMap<u32, u64>, Failure> {
 
 /// The slots of a checkpoint as a store would have them, newest first.
 fn slots(job: &Checkpoint, query: &SlotQuery) -> Vec<StoredSlot> {
-    let retired = job.timeline.retired_secs;
     let window = job
         .config
         .get("window")
         .and_then(|text| text.strip_suffix('s')?.parse().ok());
     let window: u64 = window.unwrap_or(300);
-    let complete: std::collections::BTreeSet<u64> =
-        job.complete.keys().map(|g| g.slot_secs).collect();
+    let base = |slot_secs| Group {
+        rollup: 0,
+        slot_secs,
+    };
     let row = |(slot, counts): (&u64, &flow_state::SlotCounts)| StoredSlot {
         slot_secs: *slot,
-        state: match *slot {
-            0 => SlotState::Elsewhere,
-            slot if slot + window <= retired => SlotState::Retired,
-            slot if complete.contains(&slot) => SlotState::Complete,
-            _ => SlotState::Open,
-        }
-        .name()
-        .to_owned(),
+        state: flow_sinks::slot_state(job, base(*slot), window)
+            .name()
+            .to_owned(),
         partial: job.partial.contains(slot),
         flows: counts.flows,
         too_early: counts.too_early,

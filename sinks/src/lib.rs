@@ -55,6 +55,7 @@ pub use raw_follower::RawFollower;
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::{Schema, Standing};
 pub use share::Share;
+pub use slot_rows::slot_state;
 pub use stored_slots::{SlotQuery, StoredSlot};
 pub use url::{Shape, Source, Store, open, open_beside, open_or_later, schema, slots};
 

@@ -70,7 +70,7 @@ pub(crate) fn changed(
         Some(SlotRow {
             rollup,
             slot_secs: group.slot_secs,
-            state: state(checkpoint, group, window_secs),
+            state: slot_state(checkpoint, group, window_secs),
             partial: checkpoint.partial.contains(&group.slot_secs),
             generation: checkpoint.generation(group.slot_secs, window_secs).into(),
             written_secs: (written.contains(&group) || anew(group.slot_secs)).then_some(now_secs),
@@ -94,7 +94,7 @@ pub(crate) fn unreachable(checkpoint: &Checkpoint, window_secs: u64) -> BTreeSet
         slot_secs: *slot,
     });
     groups
-        .filter(|group| state(checkpoint, *group, window_secs) == SlotState::Retired)
+        .filter(|group| slot_state(checkpoint, *group, window_secs) == SlotState::Retired)
         .filter(|group| !reaches(checkpoint, 0, group))
         .map(|group| group.slot_secs)
         .collect()
@@ -112,7 +112,8 @@ pub(crate) fn watermark_secs(checkpoint: &Checkpoint) -> Option<u64> {
         .map(|ns| ns / 1_000_000_000)
 }
 
-fn state(checkpoint: &Checkpoint, group: Group, window_secs: u64) -> SlotState {
+/// How a slot of a rollup stands in a checkpoint.
+pub fn slot_state(checkpoint: &Checkpoint, group: Group, window_secs: u64) -> SlotState {
     let retired = retired_through(checkpoint, window_secs);
     if group.slot_secs == ELSEWHERE {
         SlotState::Elsewhere
