@@ -16,7 +16,7 @@ use flow_tables::TableSet;
 use crate::database::Database;
 use crate::objects::SimObjects;
 use crate::raw_database::RawDatabase;
-use crate::raw_topic::ReadAgain;
+use crate::raw_topic::JobTopic;
 use crate::topic::SimTopic;
 use crate::worker::{Told, Workers};
 use crate::world::World;
@@ -338,7 +338,7 @@ impl Process {
             );
             #[cfg_attr(feature = "mutants", expect(unused_mut, reason = "made anew"))]
             let mut follower = RawFollower::new(
-                (Box::new(database.clone()), Box::new(ReadAgain(reader))),
+                (Box::new(database.clone()), Box::new(JobTopic::new(reader))),
                 state.clone(),
                 Arc::clone(&published),
                 (Arc::clone(&acks), number),

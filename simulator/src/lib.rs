@@ -20,6 +20,8 @@ mod objects;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
 mod raw_database;
+// The binary's own joint between job and stores: what it does is tried here, too.
+#[path = "../../src/raw_topic.rs"]
 mod raw_topic;
 mod records;
 mod rest;
