@@ -71,9 +71,15 @@ impl Shared {
         self.connected().get(process).is_some_and(Option::is_some)
     }
 
-    pub(crate) fn place(&self, process: usize, stream: TcpStream) {
-        if let Some(place) = self.connected().get_mut(process) {
-            *place = Some(stream);
+    /// Keeps the connection; false: there is one already, or the start is over.
+    pub(crate) fn place(&self, process: usize, stream: TcpStream) -> bool {
+        let mut connected = self.connected();
+        match connected.get_mut(process) {
+            Some(place @ None) if !self.is_over() => {
+                *place = Some(stream);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -123,10 +129,11 @@ pub fn connect(cluster: Cluster, asked: &AtomicBool) -> Result<Option<Sockets>, 
     shared.over.store(true, Ordering::Release);
     // The port is free again, and nobody answers on it, before the job begins.
     drop(answers.join());
+    // Callers still hold `shared` for a moment: connections that are not needed end here, so that the others notice at once.
+    let sockets = std::mem::take(&mut *shared.connected());
     if !met? {
         return Ok(None);
     }
-    let sockets = std::mem::take(&mut *shared.connected());
     for socket in sockets.iter().flatten() {
         socket::prepare(socket)?;
     }

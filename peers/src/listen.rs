@@ -11,8 +11,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connect::Shared;
-use crate::proof;
-use crate::wire::{self, Hello, MAGIC};
+use crate::wire::{self, Hello, MAGIC, Verdict};
+use crate::{proof, socket};
 
 /// Callers at once.
 const MOST: usize = 64;
@@ -72,30 +72,35 @@ fn answer(stream: TcpStream, from: SocketAddr, shared: &Shared) -> Result<(), St
         return Err("it has another token".to_owned());
     };
     let process = usize::try_from(hello.process).unwrap_or(usize::MAX);
-    let words = unfit(&hello, process, shared).or_else(|| occupied(process, shared));
-    let verdict = words.as_deref().unwrap_or("");
-    wire::send_verdict(&mut &stream, &cluster.token, &hello.nonce, verdict).map_err(broken)?;
-    if let Some(words) = words {
-        return Err(words);
+    // Placed before it is told so, since two of the same number may call at once.
+    let verdict = match unfit(&hello, process, shared) {
+        Some(words) => Verdict::Unfit(words),
+        None if settle(process, &stream, shared).map_err(broken)? => Verdict::Welcome,
+        None => Verdict::Occupied(format!(
+            "process {process} is there already; give each process a --process of its own"
+        )),
+    };
+    wire::send_verdict(&mut &stream, &cluster.token, &hello.nonce, &verdict).map_err(broken)?;
+    match verdict {
+        Verdict::Welcome => {
+            tracing::info!(process, %from, "a process of this job has connected");
+            Ok(())
+        }
+        Verdict::Occupied(words) | Verdict::Unfit(words) => Err(words),
     }
-    stream.set_nonblocking(true).map_err(broken)?;
-    tracing::info!(process, %from, "a process of this job has connected");
-    shared.place(process, stream);
-    Ok(())
 }
 
-/// Whether the caller's place is taken, as it is told. One that has gone is given a moment to be noticed, so that a process
-/// that was started again finds room.
-fn occupied(process: usize, shared: &Shared) -> Option<String> {
+/// Gives the caller its place; false: it is taken. One that has gone is given a moment to be noticed, so that a process that
+/// was started again finds room.
+fn settle(process: usize, stream: &TcpStream, shared: &Shared) -> io::Result<bool> {
+    socket::watch(stream)?;
     for _ in 0..10 {
-        if !shared.is_connected(process) {
-            return None;
+        if shared.place(process, stream.try_clone()?) {
+            return Ok(true);
         }
         thread::sleep(LOOK);
     }
-    Some(format!(
-        "process {process} is there already; give each process a --process of its own"
-    ))
+    Ok(false)
 }
 
 /// What speaks against a process that has the token, as it is told.

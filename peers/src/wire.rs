@@ -72,16 +72,39 @@ impl Hello {
     }
 }
 
-/// The answer to a process that knows the token: empty words mean welcome.
+/// The answer to a process that knows the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The connection stays.
+    Welcome,
+    /// Its number is taken, which may change.
+    Occupied(String),
+    /// It is no process of this job.
+    Unfit(String),
+}
+
+impl Verdict {
+    fn parts(&self) -> (u8, &str) {
+        match self {
+            Verdict::Welcome => (0, ""),
+            Verdict::Occupied(words) => (1, words),
+            Verdict::Unfit(words) => (2, words),
+        }
+    }
+}
+
+/// Sends the verdict, proven by the calling side's nonce.
 pub(crate) fn send_verdict(
     to: &mut impl Write,
     token: &Token,
     theirs: &[u8; 16],
-    words: &str,
+    verdict: &Verdict,
 ) -> io::Result<()> {
+    let (kind, words) = verdict.parts();
     let length = u16::try_from(words.len()).map_err(io::Error::other)?;
-    let proof = token.prove(&[b"answer", theirs, words.as_bytes()]);
-    let mut all = length.to_le_bytes().to_vec();
+    let proof = token.prove(&[b"answer", theirs, &[kind], words.as_bytes()]);
+    let mut all = vec![kind];
+    all.extend_from_slice(&length.to_le_bytes());
     all.extend_from_slice(words.as_bytes());
     all.extend_from_slice(&proof);
     to.write_all(&all)
@@ -92,11 +115,23 @@ pub(crate) fn receive_verdict(
     from: &mut impl Read,
     token: &Token,
     ours: &[u8; 16],
-) -> io::Result<Option<String>> {
+) -> io::Result<Option<Verdict>> {
+    let kind: [u8; 1] = array(from)?;
     let words = bounded(from, MAX_WORDS)?;
     let proof: [u8; 32] = array(from)?;
-    let right = token.accepts(&[b"answer", ours, &words], &proof);
-    Ok(right.then(|| String::from_utf8_lossy(&words).into_owned()))
+    if !token.accepts(&[b"answer", ours, &kind, &words], &proof) {
+        return Ok(None);
+    }
+    let words = String::from_utf8_lossy(&words).into_owned();
+    match kind {
+        [0] => Ok(Some(Verdict::Welcome)),
+        [1] => Ok(Some(Verdict::Occupied(words))),
+        [2] => Ok(Some(Verdict::Unfit(words))),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a verdict of an unknown kind",
+        )),
+    }
 }
 
 /// Reads `MAGIC`.
@@ -183,13 +218,21 @@ mod tests {
 
     #[test]
     fn a_verdict_is_proven_too() {
-        let mut sent = Vec::new();
-        send_verdict(&mut sent, &token(), &[7; 16], "no").expect("sent");
-        let arrived = receive_verdict(&mut &sent[..], &token(), &[7; 16]);
-        assert_eq!(arrived.expect("whole").as_deref(), Some("no"));
-        sent[2] = b'g';
-        let arrived = receive_verdict(&mut &sent[..], &token(), &[7; 16]);
-        assert_eq!(arrived.expect("whole"), None);
+        for verdict in [
+            Verdict::Welcome,
+            Verdict::Occupied("later".to_owned()),
+            Verdict::Unfit("no".to_owned()),
+        ] {
+            let mut sent = Vec::new();
+            send_verdict(&mut sent, &token(), &[7; 16], &verdict).expect("sent");
+            let receive = |sent: &[u8]| receive_verdict(&mut &*sent, &token(), &[7; 16]);
+            assert_eq!(receive(&sent).expect("whole"), Some(verdict));
+            for bit in 0..sent.len() * 8 {
+                let mut flipped = sent.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(!matches!(receive(&flipped), Ok(Some(_))), "bit {bit}");
+            }
+        }
     }
 
     #[test]

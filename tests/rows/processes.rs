@@ -6,6 +6,7 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::world::{JobFiles, World};
@@ -22,14 +23,13 @@ pub(crate) struct Processes {
     said: Vec<PathBuf>,
 }
 
-/// Files by which processes find and know each other: free ports, a token.
+/// Files by which processes find and know each other: free ports, a token. The ports are below those that the system gives to
+/// whoever connects, so that no client takes one before its process listens.
 pub(crate) fn files(world: &World, processes: usize) -> [String; 2] {
-    let listeners: Vec<_> = (0..processes)
-        .map(|_| TcpListener::bind("127.0.0.1:0").expect("a port"))
-        .collect();
-    let lines = listeners
-        .iter()
-        .map(|l| l.local_addr().expect("bound").to_string());
+    static NEXT: AtomicU16 = AtomicU16::new(26_000);
+    let free = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed))
+        .filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let lines = free.take(processes).map(|port| format!("127.0.0.1:{port}"));
     let hosts = lines.collect::<Vec<_>>().join("\n");
     std::fs::write(world.path("hosts"), hosts).expect("written");
     std::fs::write(world.path("token"), "the token of this test\n").expect("written");
