@@ -258,8 +258,8 @@ pub(crate) struct Run {
         help = format!("Where rows go, or enriched flows to a topic; may be repeated: {}", flow_sinks::url::SCHEMES)
     )]
     pub(crate) sink: Vec<String>,
-    /// Directory of checkpoints; one job at a time.
-    #[arg(long, value_name = "DIR")]
+    /// Where its checkpoints are: a directory, or s3://BUCKET/PREFIX; one job at a time.
+    #[arg(long, value_name = "DIR|URL")]
     pub(crate) state: PathBuf,
     /// Prefix table, asn=FILE or country=FILE (CSV ranges or prefixes); may be repeated.
     #[arg(long, value_name = "KIND=FILE", value_parser = crate::run::table)]

@@ -6,7 +6,7 @@ use flow_dataflow::JobError;
 use flow_ingest::udp::CollectError;
 use flow_peers::PeersError;
 use flow_sinks::{SinkError, SinkErrorKind};
-use flow_state::StateError;
+use flow_state::{FaultKind, StateError};
 use flow_tables::TableError;
 use flow_topic::TopicError;
 
@@ -77,7 +77,14 @@ impl From<StateError> for Failure {
     fn from(error: StateError) -> Failure {
         let exit = match &error {
             StateError::Taken { .. } => Exit::Taken,
-            StateError::Foreign { .. } | StateError::Newer { .. } => Exit::Config,
+            StateError::Foreign { .. } | StateError::Newer { .. } | StateError::Unusable { .. } => {
+                Exit::Config
+            }
+            StateError::Remote { fault, .. } => match fault.kind {
+                FaultKind::Refused => Exit::Config,
+                FaultKind::Unreachable => Exit::Unavailable,
+                FaultKind::Failed => Exit::Io,
+            },
             _ => Exit::Io,
         };
         Failure::from_error(exit, &error)

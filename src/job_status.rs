@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use flow_sinks::{SlotQuery, StoredSlot};
-use flow_state::{Checkpoint, Group, StateError, StateStore};
+use flow_state::{Checkpoint, Group, StateError};
 
 use crate::failure::{Exit, Failure};
 use crate::{cli, clock};
@@ -51,7 +51,7 @@ pub(crate) fn run(options: &cli::Status) -> Result<(), Failure> {
 
 /// The newest checkpoint that is whole.
 fn newest(path: &Path) -> Result<Checkpoint, Failure> {
-    let state = StateStore::join(path).map_err(|error| match error {
+    let state = flow_objects::join(path).map_err(|error| match error {
         StateError::Missing { .. } => {
             let what = format!("state directory {}: no state of a job", path.display());
             Failure::new(Exit::Config, what).hint("--state names the directory that run was given")

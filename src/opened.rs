@@ -38,7 +38,7 @@ pub(crate) fn lead(
     (context, asked): (Context, &AtomicBool),
 ) -> Result<Option<Opened>, Failure> {
     let tables = Arc::new(load_tables(&options.table)?);
-    let state = StateStore::open(&options.state)?;
+    let state = flow_objects::open(&options.state)?;
     let goes_on = state.newest()?.is_some();
     if goes_on && options.start.is_some() {
         tracing::info!("--start: the state goes on where it stood; it is for new ones");
@@ -83,7 +83,7 @@ pub(crate) fn follow(
     let Some(place) = cluster::join(options, config, &topic.url(), asked)? else {
         return Ok(None);
     };
-    let state = StateStore::join(&options.state)?;
+    let state = flow_objects::join(&options.state)?;
     let goes_on = place.plan.as_ref().is_some_and(|plan| plan.base > 0);
     let raw = |url: &&String| flow_sinks::url::shape(url).is_ok_and(|shape| shape.raw);
     let sinks = options.sink.iter().filter(raw).cloned().collect();

@@ -17,7 +17,9 @@ pub(crate) fn registry() -> Registry {
 
 /// Starts logging at `filter`: a level (`info`), or tracing's directives (`warn,flow_ingest=debug`).
 pub(crate) fn init(filter: &str) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| {
+    // That client tells of each try it makes; what has failed in the end is told by us. Naming it in --log shows it.
+    let directives = format!("object_store=error,{filter}");
+    let filter = EnvFilter::try_new(directives).map_err(|error| {
         Failure::new(Exit::Usage, format!("--log {filter}: {error}"))
             .hint("a level: error, warn, info, debug or trace")
     })?;

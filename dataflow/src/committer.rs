@@ -9,8 +9,10 @@ use std::thread::{self, Thread};
 
 use flow_state::{Acks, Checkpoint, Published, Put, StateStore};
 use flow_topic::Topic;
+use prometheus_client::metrics::counter::Counter;
 
 use crate::config::{JobConfig, broken};
+use crate::trouble::Trouble;
 use crate::turns::{self, Did, Turns};
 
 /// How a put ended.
@@ -59,6 +61,7 @@ pub(crate) struct CommitDesk {
     orders: mpsc::Receiver<Order>,
     outcomes: mpsc::Sender<Outcome>,
     stage: Stage,
+    trouble: Trouble,
 }
 
 impl CommitDesk {
@@ -66,6 +69,7 @@ impl CommitDesk {
         state: StateStore,
         (published, acks): (Arc<Published>, Arc<Acks>),
         (topic, config): (Arc<dyn Topic>, JobConfig),
+        failed: Counter,
     ) -> (Committer, CommitDesk) {
         let (to_desk, orders) = mpsc::channel();
         let (outgoing, outcomes) = mpsc::channel();
@@ -78,6 +82,7 @@ impl CommitDesk {
             orders,
             outcomes: outgoing,
             stage: Stage::Idle,
+            trouble: Trouble::new("checkpoint", failed),
         };
         let committer = Committer {
             orders: to_desk,
@@ -91,15 +96,17 @@ impl CommitDesk {
             self.published.publish(Arc::new((*checkpoint).clone()));
         }
         match self.state.put(&checkpoint) {
-            Ok(Put::Won) => self.stage = Stage::Publish(Arc::new(*checkpoint), wake),
+            Ok(Put::Won) => {
+                self.trouble.over(checkpoint.number);
+                self.stage = Stage::Publish(Arc::new(*checkpoint), wake);
+            }
             Ok(Put::Lost) if broken!(self.config, LoserGoesOn) => {
                 self.stage = Stage::Publish(Arc::new(*checkpoint), wake);
             }
             Ok(Put::Lost) => return self.tell(Outcome::Lost(checkpoint.number), &wake),
             Err(error) => {
                 // The disk may have room again later; the sources stop at their bound until then.
-                let number = checkpoint.number;
-                tracing::error!(%error, checkpoint = number, "checkpoint not written, trying again");
+                self.trouble.failed(&error, checkpoint.number);
                 self.stage = Stage::Put((checkpoint, wake));
                 return Did::Failed;
             }

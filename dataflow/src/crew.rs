@@ -75,8 +75,9 @@ impl Crew {
         let failure = Failure::default();
         let process = u32::try_from(config.process).unwrap_or(u32::MAX);
         let shape = (process, config.workers);
+        let failed = job.metrics.failed_writes.clone();
         let named = segments_named(job, start.attempt);
-        let (writer, segments) = SegmentDesk::new(job.state.clone(), named, shape);
+        let (writer, segments) = SegmentDesk::new(job.state.clone(), named, shape, failed.clone());
         let mut desks: Vec<(&'static str, Box<dyn Turns + Send>)> = Vec::new();
         desks.push(("segment-writer", Box::new(segments)));
         let published = Arc::clone(&job.published);
@@ -86,6 +87,7 @@ impl Crew {
                 job.state.clone(),
                 told,
                 (Arc::clone(&job.topic), config.clone()),
+                failed,
             );
             desks.push(("committer", Box::new(desk)));
             let lookout = (!config.until_end).then(|| {

@@ -35,6 +35,7 @@ mod segment_writer;
 mod source;
 mod status;
 mod tick;
+mod trouble;
 mod turns;
 mod unreadable;
 mod window_state;

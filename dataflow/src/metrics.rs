@@ -48,6 +48,8 @@ pub struct Metrics {
     pub open_keys: Gauge,
     /// Number of the newest durable checkpoint.
     pub checkpoint: Gauge,
+    /// Tries to write a segment or a checkpoint that have failed.
+    pub failed_writes: Counter,
 }
 
 impl Metrics {
@@ -112,6 +114,11 @@ impl Metrics {
             "checkpoint_number",
             "Newest durable checkpoint",
             m.checkpoint.clone(),
+        );
+        r.register(
+            "checkpoint_failed_writes",
+            "Tries to write a segment or a checkpoint that have failed; each is made again",
+            m.failed_writes.clone(),
         );
         m
     }

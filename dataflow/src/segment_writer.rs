@@ -8,9 +8,11 @@ use std::sync::mpsc;
 
 use flow_proto::RowRecord;
 use flow_state::{Group, SegmentName, StateError, StateStore};
+use prometheus_client::metrics::counter::Counter;
 use timely::scheduling::SyncActivator;
 
 use crate::tick::Sealed;
+use crate::trouble::Trouble;
 use crate::turns::{self, Did, Turns};
 use crate::window_state::SealedRows;
 
@@ -48,14 +50,16 @@ pub(crate) struct SegmentDesk {
     waiting: BTreeMap<u64, Vec<Part>>,
     /// Whole ones, to be written.
     due: VecDeque<Whole>,
+    trouble: Trouble,
 }
 
 impl SegmentDesk {
-    /// For process number `process`, with so many workers of its own.
+    /// For process number `process`, with so many workers of its own. `failed` counts tries that fail.
     pub(crate) fn new(
         state: StateStore,
         attempt: u64,
         (process, workers): (u32, usize),
+        failed: Counter,
     ) -> (SegmentWriter, SegmentDesk) {
         let (parts, incoming) = mpsc::channel();
         let desk = SegmentDesk {
@@ -66,6 +70,7 @@ impl SegmentDesk {
             incoming,
             waiting: BTreeMap::new(),
             due: VecDeque::new(),
+            trouble: Trouble::new("segment", failed),
         };
         (SegmentWriter { parts }, desk)
     }
@@ -92,11 +97,11 @@ impl Turns for SegmentDesk {
         if let Some(whole) = self.due.front() {
             if let Err(error) = whole.write(&self.state) {
                 // The disk may have room again later; until then the sources stop at their bound.
-                let checkpoint = whole.name.number;
-                tracing::error!(%error, checkpoint, "segment not written, trying again");
+                self.trouble.failed(&error, whole.name.number);
                 return Did::Failed;
             }
             if let Some(whole) = self.due.pop_front() {
+                self.trouble.over(whole.name.number);
                 whole.acknowledge();
             }
             return Did::Something;

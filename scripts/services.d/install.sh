@@ -68,10 +68,18 @@ fill_noida() {
     rm -rf "$1/pip" "$1"/*.whl
 }
 
+# A virtual environment knows its own path: what is in it is called by `python -m`, which does not mind a new one.
+fill_s3() {
+    python3 -m venv "$1" || return
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary=:all: \
+        --requirement "$parts/s3/requirements.txt"
+}
+
 kafka_home() { echo "$cache/kafka-$kafka_version"; }
 clickhouse_home() { echo "$cache/clickhouse-$clickhouse_version"; }
 serve_home() { echo "$cache/clickhouse-serve-$(sha256sum <"$parts/clickhouse/serve.c" | cut -c 1-12)"; }
 noida_home() { echo "$cache/noida-$noida_version"; }
+s3_home() { echo "$cache/s3-moto-$moto_version"; }
 
 # One at a time: two clones may share the cache.
 install_all() (
@@ -86,5 +94,6 @@ install_all() (
     into "$(kafka_home)" fill_kafka || return
     into "$(clickhouse_home)" fill_clickhouse || return
     into "$(serve_home)" fill_serve || return
-    into "$(noida_home)" fill_noida
+    into "$(noida_home)" fill_noida || return
+    into "$(s3_home)" fill_s3
 )

@@ -35,6 +35,9 @@ pub(crate) fn job(options: &cli::Run) -> Findings {
             ));
         }
     }
+    found.take(flow_objects::Place::of(&options.state), |place| {
+        format!("state {}", place.shown().display())
+    });
     cluster::flags(options, &mut found);
     if options.emit_delay > options.allowed_lateness {
         let what = "--emit-delay is longer than --allowed-lateness: a slot would be over before it is first written";

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flow_dataflow::JobConfig;
+use flow_objects::Place;
 use flow_sinks::Standing;
-use flow_state::StateStore;
+use flow_state::{StateError, StateStore};
 use flow_topic::{Timestamps, Topic, TopicError};
 
 use super::finding::Findings;
@@ -65,16 +66,27 @@ pub(super) fn state(
     topic: Option<&dyn Topic>,
     found: &mut Findings,
 ) -> Option<State> {
-    let shown = path.display();
-    let is_new = match std::fs::read_dir(path) {
-        Ok(mut entries) => entries.next().is_none(),
-        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    // What is wrong with it is told with the other flags.
+    let place = Place::of(path).ok()?;
+    let shown = place.shown();
+    let shown = shown.display();
+    let newest = match &place {
+        Place::Directory(path) if is_empty(path) => Ok(None),
+        Place::Directory(path) => StateStore::open(path).and_then(|state| state.newest().map(Some)),
+        // There is no lock that would show a running job.
+        Place::Bucket(_) => match flow_objects::join(path) {
+            Err(StateError::Missing { .. }) => Ok(None),
+            joined => joined.and_then(|state| state.newest().map(Some)),
+        },
     };
-    if is_new {
-        found.good(format!("state {shown}: new"));
-        return Some(State::default());
-    }
-    let newest = StateStore::open(path).and_then(|state| state.newest());
+    let newest = match newest {
+        Ok(None) => {
+            found.good(format!("state {shown}: new"));
+            return Some(State::default());
+        }
+        Ok(Some(newest)) => Ok(newest),
+        Err(error) => Err(error),
+    };
     let checkpoint = found.take(newest, |newest| match newest {
         Some(at) => format!("state {shown}: checkpoint {} of job {}", at.number, at.job),
         None => format!("state {shown}: without a checkpoint yet"),
@@ -91,6 +103,14 @@ pub(super) fn state(
         newest: checkpoint.number,
         job: checkpoint.job,
     })
+}
+
+/// Whether a directory is not there, or has nothing in it.
+fn is_empty(path: &Path) -> bool {
+    match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// A store: reachable, its schema this program's, its cursors those of this job. Opening changes nothing in one that is

@@ -116,6 +116,11 @@ impl Opened for Whole {
     }
 
     fn read_at(&self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        // The system takes no offset above a file's largest, and says so in other words.
+        let end = at.checked_add(into.len() as u64);
+        if end.is_none_or(|end| end > self.length) {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         self.file.read_exact_at(into, at)
     }
 }

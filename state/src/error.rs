@@ -1,9 +1,12 @@
-//! What can go wrong with a state directory, each in one line: what, where, what to do.
+//! What can go wrong with a state, each in one line: what, where, what to do.
 //!
-//! The binary turns the variants into exit codes: `Taken` 75, `Foreign` and `Newer` 78, the rest 74.
+//! The binary turns the variants into exit codes: `Taken` 75, `Foreign`, `Newer` and `Unusable` 78, `Remote` by its fault (78,
+//! 69), the rest 74.
 
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::fault::{self, Fault};
 
 /// An error of the state store.
 #[derive(Debug, thiserror::Error)]
@@ -17,10 +20,10 @@ pub enum StateError {
         /// Who holds it, as far as known.
         holder: String,
     },
-    /// The directory holds something else.
-    #[error("state directory {}: {what}; give --state a new or empty directory", path.display())]
+    /// The place holds something else.
+    #[error("state {}: {what}; give --state a new or empty place", path.display())]
     Foreign {
-        /// The directory.
+        /// The place.
         path: PathBuf,
         /// What was found.
         what: String,
@@ -36,7 +39,7 @@ pub enum StateError {
         known: u32,
     },
     /// A file does not match its checksum, its length or its name.
-    #[error("{}: damaged: {what}; restore the state directory from a copy, or begin anew with an empty one", path.display())]
+    #[error("{}: damaged: {what}; restore the state from a copy, or begin anew with an empty one", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -44,7 +47,7 @@ pub enum StateError {
         what: String,
     },
     /// A file that should be there is not.
-    #[error("{}: missing; restore the state directory from a copy, or begin anew with an empty one", path.display())]
+    #[error("{}: missing; restore the state from a copy, or begin anew with an empty one", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
@@ -56,6 +59,24 @@ pub enum StateError {
         path: PathBuf,
         /// Why not.
         what: String,
+    },
+    /// The place as it was given, or its store, is not fit for a state.
+    #[error("state {}: {what}", path.display())]
+    Unusable {
+        /// The place, without what might be a secret.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        what: String,
+    },
+    /// A store over the network.
+    #[error("cannot {action} {}: {fault}", path.display())]
+    Remote {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What it said.
+        fault: Fault,
     },
     /// The file system.
     #[error("cannot {action} {}: {source}; check that the path is writable and the disk has room", path.display())]
@@ -70,17 +91,30 @@ pub enum StateError {
 }
 
 impl StateError {
-    /// Turns a system error into ours; a file that is not there is `Missing`.
+    /// As `of`, for `map_err`.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StateError {
         let path = path.to_owned();
-        move |source| match source.kind() {
+        move |source| StateError::of(action, &path, source)
+    }
+
+    /// What `Objects` say, of an action (`open`, `read`: what is not there is `Missing`) at a place.
+    pub fn of(action: &'static str, path: &Path, source: io::Error) -> StateError {
+        let path = path.to_owned();
+        match source.kind() {
             io::ErrorKind::NotFound if matches!(action, "open" | "read") => {
                 StateError::Missing { path }
             }
-            _ => StateError::Io {
-                action,
-                path,
-                source,
+            _ => match fault::within(&source).cloned() {
+                Some(fault) => StateError::Remote {
+                    action,
+                    path,
+                    fault,
+                },
+                None => StateError::Io {
+                    action,
+                    path,
+                    source,
+                },
             },
         }
     }

@@ -10,6 +10,7 @@ mod archive;
 mod chain;
 mod directory;
 mod error;
+mod fault;
 mod files;
 mod frame;
 mod gap;
@@ -29,6 +30,7 @@ pub use checkpoint::{
     Timeline,
 };
 pub use error::StateError;
+pub use fault::{Fault, FaultKind};
 pub use frame::{decode_checkpoint, encode_checkpoint};
 pub use gap::Gap;
 pub use objects::{Objects, Opened, Placed};

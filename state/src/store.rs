@@ -92,7 +92,8 @@ impl StateStore {
         }
     }
 
-    pub(crate) fn objects(&self) -> &dyn Objects {
+    /// What it stands on.
+    pub fn objects(&self) -> &dyn Objects {
         self.held.objects.as_ref()
     }
 

@@ -4,6 +4,7 @@ mod check;
 mod errors;
 mod manual;
 mod mock;
+mod object_store;
 mod process;
 mod schema;
 mod servers;

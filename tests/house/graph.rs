@@ -17,7 +17,7 @@ struct Room {
     unreachable: &'static [&'static str],
 }
 
-const ROOMS: [Room; 8] = [
+const ROOMS: [Room; 9] = [
     Room {
         tag: "proto-alone",
         package: "flow-proto",
@@ -96,6 +96,20 @@ const ROOMS: [Room; 8] = [
             "rusqlite",
             "axum",
             "tokio",
+        ],
+    },
+    Room {
+        tag: "objects-graph",
+        package: "flow-objects",
+        may_use: &["flow-state"],
+        unreachable: &[
+            "timely",
+            "differential-dataflow",
+            "rusqlite",
+            "axum",
+            "prost",
+            "reqwest",
+            "rustls",
         ],
     },
     Room {

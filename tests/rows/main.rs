@@ -18,9 +18,11 @@ mod damaged;
 mod every_store;
 mod flowing;
 mod full_disk;
+mod full_state;
 mod gaps;
 mod grown;
 mod kills;
+mod on_s3;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
 mod outages;

@@ -71,26 +71,16 @@ impl Own {
 
     /// Leaves no room on a server's disk.
     pub(crate) fn fill(&self, name: &str) {
-        let (mut file, block) = (self.ballast(name, std::fs::File::create), [0; 1 << 16]);
-        let full = loop {
-            if let Err(error) = std::io::Write::write(&mut file, &block) {
-                break error;
-            }
-        };
-        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+        self.mounts().fill(&self.folder.path().join(name));
     }
 
     /// Gives the room back.
     pub(crate) fn empty(&self, name: &str) {
-        self.ballast(name, std::fs::remove_file);
+        self.mounts().empty(&self.folder.path().join(name));
     }
 
-    /// The disk as the processes see it that have it mounted.
-    fn ballast<T>(&self, name: &str, act: impl Fn(PathBuf) -> std::io::Result<T>) -> T {
-        let holder = self.mounts.as_ref().expect("disks").0.id();
-        let folder = self.folder.path().join(name);
-        let path = format!("/proc/{holder}/root{}/ballast", folder.display());
-        act(path.into()).expect("a disk")
+    fn mounts(&self) -> &Mounts {
+        self.mounts.as_ref().expect("disks")
     }
 
     fn call(&self, arguments: &[&str]) -> String {
@@ -104,8 +94,7 @@ impl Own {
         let Some(Mounts(holder)) = &self.mounts else {
             return Command::new(&self.script);
         };
-        let mut command = Command::new("nsenter");
-        command.args(["--mount", "--target", &holder.id().to_string()]);
+        let mut command = enter(holder);
         command.arg(&self.script);
         command
     }
@@ -156,6 +145,72 @@ impl Mounts {
             return None;
         }
         Some(Mounts(child))
+    }
+
+    /// A mounted folder as it is seen from outside.
+    fn seen(&self, folder: &Path) -> PathBuf {
+        format!("/proc/{}/root{}", self.0.id(), folder.display()).into()
+    }
+
+    /// Leaves no room on the disk of a folder.
+    fn fill(&self, folder: &Path) {
+        let file = std::fs::File::create(self.seen(folder).join("ballast"));
+        let (mut file, block) = (file.expect("a disk"), [0; 1 << 16]);
+        let full = loop {
+            if let Err(error) = std::io::Write::write(&mut file, &block) {
+                break error;
+            }
+        };
+        assert_eq!(full.kind(), std::io::ErrorKind::StorageFull, "{full}");
+    }
+
+    /// Gives the room back.
+    fn empty(&self, folder: &Path) {
+        std::fs::remove_file(self.seen(folder).join("ballast")).expect("a disk");
+    }
+}
+
+/// Runs a command where the disks are mounted.
+fn enter(holder: &Child) -> Command {
+    let mut command = Command::new("nsenter");
+    command.args(["--mount", "--target", &holder.id().to_string()]);
+    command
+}
+
+/// A small disk for something that is no server.
+pub(crate) struct Disk {
+    mounts: Mounts,
+    folder: PathBuf,
+}
+
+impl Disk {
+    /// At this path, of so many mebibytes; `None`, and said so, if it cannot be.
+    pub(crate) fn make(path: &Path, mebibytes: u64) -> Option<Disk> {
+        let name = path.file_name()?.to_str()?;
+        Some(Disk {
+            mounts: Mounts::make(path.parent()?, &[name], mebibytes)?,
+            folder: path.to_owned(),
+        })
+    }
+
+    /// A command that sees it.
+    pub(crate) fn command(&self, command: &Command) -> Command {
+        let mut entered = enter(&self.mounts.0);
+        entered.arg(command.get_program()).args(command.get_args());
+        entered
+    }
+
+    /// Its folder, seen from outside.
+    pub(crate) fn seen(&self) -> PathBuf {
+        self.mounts.seen(&self.folder)
+    }
+
+    pub(crate) fn fill(&self) {
+        self.mounts.fill(&self.folder);
+    }
+
+    pub(crate) fn empty(&self) {
+        self.mounts.empty(&self.folder);
     }
 }
 

@@ -94,6 +94,6 @@ impl Servers {
 }
 
 /// A name that nobody else has: the standard library seeds its hasher from the system.
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use crate::oracle::{self, Input, Key, Output, Record, Retired, Sums, Tables};
 use crate::store::{Content, Store};
-use flow_state::StateStore;
 use flow_tables::{DEMO_ASN_CSV, DEMO_COUNTRY_CSV};
 use flow_topic::{NewRecord, Options, Timestamps, Topic};
 
@@ -142,12 +141,10 @@ impl World {
 
     /// Highest number among the files of a folder of the state; 0: none.
     pub(crate) fn newest(&self, job: &JobFiles, folder: &str) -> u64 {
-        let Ok(files) = std::fs::read_dir(job.state.join(folder)) else {
+        let Ok(state) = flow_objects::join(&job.state) else {
             return 0;
         };
-        let names = files
-            .flatten()
-            .filter_map(|file| file.file_name().into_string().ok());
+        let names = state.objects().list(folder).unwrap_or_default().into_iter();
         let number = |name: String| {
             let digits: String = name.chars().take_while(char::is_ascii_digit).collect();
             digits.parse::<u64>().ok()
@@ -197,7 +194,7 @@ impl World {
 
     /// Everything below the newest checkpoint's cut, as the oracle takes it.
     fn input(&self, job: &JobFiles) -> Input {
-        let state = StateStore::open(&job.state).expect("nobody holds it any more");
+        let state = flow_objects::open(&job.state).expect("nobody holds it any more");
         let checkpoint = state.newest().expect("whole").expect("one at least");
         let topic = self.topic();
         let mut partitions = BTreeMap::new();
