@@ -112,6 +112,9 @@ pub struct JobConfig {
     pub tick_bytes: u64,
     /// A source stops at this many bytes in unfinished ticks.
     pub in_flight_bytes: u64,
+    /// A worker's windows do no more than this many rows' copying before its source has its turn. Fewer would let the source
+    /// reach its bound before a seal is done.
+    pub turn_rows: usize,
     /// A checkpoint at least this often while anything changes, milliseconds.
     pub checkpoint_millis: u64,
     /// Checkpoints for slots that complete come no closer than this, milliseconds.
@@ -139,6 +142,7 @@ impl Default for JobConfig {
             tick_millis: 1_000,
             tick_bytes: 32 << 20,
             in_flight_bytes: 96 << 20,
+            turn_rows: 400_000, // some 30 ms
             checkpoint_millis: 10_000,
             checkpoint_gap_millis: 1_000,
             idle_millis: 60_000,

@@ -35,6 +35,7 @@ mod segment_writer;
 mod source;
 mod status;
 mod tick;
+mod totals;
 mod trouble;
 mod turns;
 mod unreadable;

@@ -1,44 +1,40 @@
-//! State of the windows on one worker: per group and shard one map from key to sums.
+//! State of the windows on one worker: per group and shard the totals of its keys.
 //!
-//! Kept per key: absolute totals and whether they changed since the last seal. Freed when the group retires: all of
-//! a group's maps at once, in the seal that has written their last change. Law 10: maps are never walked into
-//! anything whose order shows; the segment writer sorts.
+//! A seal copies out shard by shard, so that a worker with a million keys can read between two of them. Freed when the
+//! group retires, shard by shard too, in the seal that has written its last change.
+//! Law 4: nothing may be folded between a seal's beginning and its end. Law 10: rows are copied in the order of
+//! groups and first flows; the segment writer sorts.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use flow_proto::{RowRecord, Sums};
+use flow_proto::RowRecord;
 use flow_state::Group;
 
 use crate::key::SHARDS;
+use crate::totals::{Keyed, Totals};
 
-/// Seeded afresh in every process: AS numbers in flows come from outside and could be chosen to collide.
-type Keyed = foldhash::fast::RandomState;
-
-/// Totals of one key.
-#[derive(Clone, Copy, Debug, Default)]
-struct Total {
-    sums: Sums,
-    /// Seal in which the key was last listed as touched.
-    touched: u32,
-}
-
-/// One shard of one group.
-#[derive(Default)]
-struct Shard {
-    totals: HashMap<[u32; 3], Total, Keyed>,
-    touched: Vec<[u32; 3]>,
-}
+/// To fold one row, with a million keys all over the memory, takes as long as to copy so many.
+const FOLD_WORK: usize = 6;
 
 /// Rows to write at a seal, by shard.
 pub(crate) type SealedRows = Vec<Vec<RowRecord>>;
 
+/// A seal under way.
+pub(crate) struct Sealing {
+    /// Groups to be written whole, which are complete from now on.
+    whole: BTreeSet<Group>,
+    retired_secs: u64,
+    /// Of the shards that are done; there are `SHARDS` when it is over.
+    rows: SealedRows,
+}
+
 /// A worker's open and complete groups.
 pub(crate) struct WindowState {
     window_secs: u64,
-    groups: BTreeMap<Group, Vec<Shard>>,
+    keyed: Keyed,
+    groups: BTreeMap<Group, Vec<Totals>>,
     /// Groups that have been written whole: from now on only what is touched.
     complete: BTreeSet<Group>,
-    seal: u32,
     keys: u64,
 }
 
@@ -46,9 +42,9 @@ impl WindowState {
     pub(crate) fn new(window_secs: u64, complete: BTreeSet<Group>) -> WindowState {
         WindowState {
             window_secs,
+            keyed: Keyed::default(),
             groups: BTreeMap::new(),
             complete,
-            seal: 1,
             keys: 0,
         }
     }
@@ -56,91 +52,117 @@ impl WindowState {
     /// Takes a restored row: its absolute totals replace what an older segment said. Restored rows are not touched.
     pub(crate) fn restore(&mut self, row: &RowRecord) {
         let shard = Self::shard(&mut self.groups, row);
-        if shard
-            .totals
-            .insert(
-                row.key,
-                Total {
-                    sums: row.sums,
-                    touched: 0,
-                },
-            )
-            .is_none()
-        {
-            self.keys += 1;
-        }
+        let before = shard.len();
+        shard.restore(&self.keyed, row.key, row.sums);
+        self.keys += u64::from(shard.len() > before);
     }
 
-    /// Adds rows of the tick being folded.
-    pub(crate) fn fold(&mut self, rows: &[RowRecord]) {
+    /// Adds rows of the tick being folded. Returns how many rows could have been copied in the same time.
+    pub(crate) fn fold(&mut self, rows: &[RowRecord]) -> usize {
+        let mut work = rows.len() * FOLD_WORK;
         for row in rows {
             let shard = Self::shard(&mut self.groups, row);
-            let before = shard.totals.len();
-            let total = shard.totals.entry(row.key).or_default();
-            total.sums.add(&row.sums);
-            if total.touched != self.seal {
-                total.touched = self.seal;
-                shard.touched.push(row.key);
-            }
-            if shard.totals.len() > before {
+            let (before, full) = (shard.len(), shard.is_full());
+            shard.add(&self.keyed, row.key, &row.sums);
+            if shard.len() > before {
                 self.keys += 1;
+                if full {
+                    // Shards fill alike, so that many indexes grow within a short time.
+                    work += before;
+                }
             }
         }
+        work
     }
 
-    fn shard<'a>(groups: &'a mut BTreeMap<Group, Vec<Shard>>, row: &RowRecord) -> &'a mut Shard {
+    fn shard<'a>(groups: &'a mut BTreeMap<Group, Vec<Totals>>, row: &RowRecord) -> &'a mut Totals {
         let group = Group {
             rollup: row.rollup,
             slot_secs: row.slot_secs,
         };
         let shards = groups
             .entry(group)
-            .or_insert_with(|| (0..SHARDS).map(|_| Shard::default()).collect());
+            .or_insert_with(|| (0..SHARDS).map(|_| Totals::default()).collect());
         &mut shards[usize::from(row.shard) % SHARDS]
     }
 
-    /// Rows for the checkpoint that seals the tick just folded: of groups that end at or below `complete_secs` and
-    /// were not written whole yet, every row; of the others, those touched since the last seal. Groups that end at
-    /// or below `retired_secs` are dropped.
-    pub(crate) fn seal(&mut self, complete_secs: u64, retired_secs: u64) -> SealedRows {
-        let mut out: SealedRows = (0..SHARDS).map(|_| Vec::new()).collect();
+    /// Begins the checkpoint that seals the tick just folded: of groups that end at or below `complete_secs` and were
+    /// not written whole yet, every row; of the others, those touched since the last seal. Groups that end at or below
+    /// `retired_secs` are dropped.
+    pub(crate) fn begin_seal(&self, complete_secs: u64, retired_secs: u64) -> Sealing {
+        let over = |group: &&Group| group.slot_secs + self.window_secs <= complete_secs;
+        let whole = self.groups.keys().filter(over);
+        Sealing {
+            whole: whole
+                .filter(|group| !self.complete.contains(group))
+                .copied()
+                .collect(),
+            retired_secs,
+            rows: Vec::with_capacity(SHARDS),
+        }
+    }
+
+    /// Seals shard after shard until `budget` rows have been copied; the last one is always done to its end. Returns all
+    /// rows once there are no more.
+    pub(crate) fn seal(&mut self, sealing: &mut Sealing, budget: &mut usize) -> Option<SealedRows> {
+        while sealing.rows.len() < SHARDS {
+            if *budget == 0 {
+                return None;
+            }
+            let (rows, freed) = self.seal_shard(sealing);
+            // To free a block of keys costs about as much as to copy one.
+            *budget = budget.saturating_sub(1 + rows.len() + freed / 100);
+            sealing.rows.push(rows);
+        }
+        let (window_secs, retired_secs) = (self.window_secs, sealing.retired_secs);
+        let keep = |group: &Group| group.slot_secs + window_secs > retired_secs;
+        self.groups.retain(|group, _| keep(group));
+        self.complete.append(&mut sealing.whole);
+        self.complete.retain(keep);
+        Some(std::mem::take(&mut sealing.rows))
+    }
+
+    /// Rows of the next shard, and how many keys were freed.
+    fn seal_shard(&mut self, sealing: &Sealing) -> (Vec<RowRecord>, usize) {
+        let number = sealing.rows.len();
+        let shard = u16::try_from(number).unwrap_or(u16::MAX);
+        let is_whole = |group: &Group| sealing.whole.contains(group);
+        let held = self.groups.iter().filter_map(|(group, shards)| {
+            let totals = shards.get(number)?;
+            Some(if is_whole(group) {
+                totals.len()
+            } else {
+                totals.touched()
+            })
+        });
+        let mut rows = Vec::with_capacity(held.sum());
+        let mut freed = 0;
         for (group, shards) in &mut self.groups {
-            let whole =
-                group.slot_secs + self.window_secs <= complete_secs && self.complete.insert(*group);
-            for ((shard, rows), number) in shards.iter_mut().zip(&mut out).zip(0u16..) {
-                let row = |(key, total): (&[u32; 3], &Total)| RowRecord {
+            let Some(totals) = shards.get_mut(number) else {
+                continue;
+            };
+            let show = |key, sums| {
+                rows.push(RowRecord {
                     slot_secs: group.slot_secs,
                     rollup: group.rollup,
-                    shard: number,
-                    key: *key,
-                    sums: total.sums,
-                };
-                if whole {
-                    rows.extend(shard.totals.iter().map(row));
-                } else {
-                    let known = shard
-                        .touched
-                        .iter()
-                        .filter_map(|key| shard.totals.get_key_value(key));
-                    rows.extend(known.map(row));
-                }
-                shard.touched.clear();
+                    shard,
+                    key,
+                    sums,
+                });
+            };
+            if is_whole(group) {
+                totals.complete(show);
+            } else {
+                totals.seal(show);
+            }
+            if group.slot_secs + self.window_secs <= sealing.retired_secs {
+                freed += std::mem::take(totals).len();
             }
         }
-        let window_secs = self.window_secs;
-        let keys = &mut self.keys;
-        self.groups.retain(|group, shards| {
-            let keep = group.slot_secs + window_secs > retired_secs;
-            if !keep {
-                let held: usize = shards.iter().map(|shard| shard.totals.len()).sum();
-                *keys = keys.saturating_sub(u64::try_from(held).unwrap_or(u64::MAX));
-            }
-            keep
-        });
-        self.complete
-            .retain(|group| group.slot_secs + window_secs > retired_secs);
-        self.seal = self.seal.wrapping_add(1).max(1);
-        out
+        self.keys = self
+            .keys
+            .saturating_sub(u64::try_from(freed).unwrap_or(u64::MAX));
+        (rows, freed)
     }
 
     /// Keys held.
@@ -148,3 +170,7 @@ impl WindowState {
         self.keys
     }
 }
+
+#[cfg(test)]
+#[path = "window_state_tests.rs"]
+mod tests;

@@ -3,8 +3,11 @@
 //! Inputs: rows exchanged by shard, and the ticks. Outputs: one `Closed` for every tick, and `Sealed` when the
 //! segment of a sealed tick is durable. State: `WindowState`, and rows of later ticks that came early. A tick's
 //! frontier passing means that no flow of it can come any more, from any worker.
+//! No activation does more than a bounded number of rows' work: what is left is done in the next ones, and the source
+//! reads between them.
 //! Law 4: when tick n is closed, the state is the fold of exactly the flows below cut(n): rows of later ticks wait
-//! in `early`, whose size is bounded by the sources' bytes in flight.
+//! in `early` until n is sealed to its last shard. Tick n stays open meanwhile, so that the sources' bytes in flight
+//! bound what waits (law 8).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
@@ -16,11 +19,12 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+use crate::config::{JobConfig, broken};
 use crate::operator;
 use crate::segment_writer::{Part, SegmentWriter};
 use crate::source::{Builder, Flowing};
 use crate::tick::{Closed, Sealed, Tick};
-use crate::window_state::WindowState;
+use crate::window_state::{SealedRows, Sealing, WindowState};
 
 /// What the operator owns.
 pub(crate) struct Windows {
@@ -29,9 +33,15 @@ pub(crate) struct Windows {
     first: bool,
     pub(crate) state: WindowState,
     pub(crate) writer: SegmentWriter,
-    /// Rows of ticks that are not being folded yet.
+    /// Rows of ticks that are not being folded yet, and those that this activation had no time for.
     early: BTreeMap<u64, Vec<Vec<RowRecord>>>,
     folding: u64,
+    /// The tick being folded is over, and is being sealed.
+    sealing: Option<Sealing>,
+    /// Rows that an activation may copy.
+    turn_rows: usize,
+    /// Rows that this one may still copy.
+    budget: usize,
     /// A deliberate breakage: rows of the next tick are folded at once.
     fold_early: bool,
 }
@@ -41,7 +51,7 @@ impl Windows {
         (worker, first): (usize, bool),
         state: WindowState,
         writer: SegmentWriter,
-        fold_early: bool,
+        config: &JobConfig,
     ) -> Self {
         Windows {
             worker,
@@ -50,13 +60,17 @@ impl Windows {
             writer,
             early: BTreeMap::new(),
             folding: 1,
-            fold_early,
+            sealing: None,
+            turn_rows: config.turn_rows,
+            budget: 0,
+            fold_early: broken!(config, NextTickFolded),
         }
     }
 
     fn take(&mut self, tick: u64, rows: &mut Vec<RowRecord>) {
-        if tick == self.folding || self.fold_early {
-            self.state.fold(rows);
+        let due = tick == self.folding && self.sealing.is_none() && self.budget > 0;
+        if due || self.fold_early {
+            self.fold(rows);
             rows.clear();
         } else {
             self.early
@@ -66,12 +80,36 @@ impl Windows {
         }
     }
 
-    /// Tick n is over: the next one is folded from now on.
-    fn step(&mut self, n: u64) {
-        self.folding = n + 1;
-        for rows in self.early.remove(&self.folding).unwrap_or_default() {
-            self.state.fold(&rows);
+    fn fold(&mut self, rows: &[RowRecord]) {
+        let work = self.state.fold(rows);
+        self.budget = self.budget.saturating_sub(work);
+    }
+
+    /// Folds what waits of the open tick. False if there is more than this activation may do.
+    fn fold_waiting(&mut self) -> bool {
+        while let Some(waiting) = self.early.get_mut(&self.folding) {
+            let Some(rows) = waiting.pop() else {
+                self.early.remove(&self.folding);
+                return true;
+            };
+            if self.budget == 0 {
+                waiting.push(rows);
+                return false;
+            }
+            self.fold(&rows);
         }
+        true
+    }
+
+    /// Copies what the tick just folded seals. `None`: there is more than this activation may do.
+    fn seal(&mut self, tick: &Tick) -> Option<SealedRows> {
+        let (state, budget) = (&mut self.state, &mut self.budget);
+        let sealing = self
+            .sealing
+            .get_or_insert_with(|| state.begin_seal(tick.complete_secs, tick.retired_secs));
+        let rows = state.seal(sealing, budget)?;
+        self.sealing = None;
+        Some(rows)
     }
 }
 
@@ -96,6 +134,7 @@ pub(crate) fn windows<'s>(
     let wake = scope
         .worker()
         .sync_activator_for(builder.operator_info().address.to_vec());
+    let again = scope.activator_for(builder.operator_info().address);
     builder.build(move |initial| {
         drop(initial);
         let mut announced: BTreeMap<u64, Announced> = BTreeMap::new();
@@ -104,6 +143,7 @@ pub(crate) fn windows<'s>(
         move |frontiers| {
             let _running = operator::enter("windows");
             let (mut closed_out, mut sealed_out) = (closed_out.activate(), sealed_out.activate());
+            windows.budget = windows.turn_rows;
             ticks_in.for_each(|capability, ticks| {
                 for tick in ticks.drain(..) {
                     if let Some((a, b)) = capability.retain_least(0).zip(capability.retain_least(1))
@@ -117,14 +157,24 @@ pub(crate) fn windows<'s>(
                     windows.take(*tick, rows);
                 }
             });
-            while let Some(next) = announced.first_entry() {
+            loop {
+                if windows.sealing.is_none() && !windows.fold_waiting() {
+                    again.activate();
+                    break;
+                }
+                let Some(next) = announced.first_entry() else {
+                    break;
+                };
                 let n = *next.key();
                 if frontiers.iter().any(|frontier| frontier.less_equal(&n)) {
                     break; // a flow of this tick can still come, from any worker
                 }
-                let (tick, capability, seal_capability) = next.remove();
+                let tick = next.get().0;
                 if tick.seal > 0 {
-                    let rows = windows.state.seal(tick.complete_secs, tick.retired_secs);
+                    let Some(rows) = windows.seal(&tick) else {
+                        again.activate();
+                        break;
+                    };
                     windows.writer.send(Part {
                         number: tick.seal,
                         first: windows.first,
@@ -132,15 +182,17 @@ pub(crate) fn windows<'s>(
                         ack: ack.clone(),
                         wake: wake.clone(),
                     });
+                }
+                let (_, capability, seal_capability) = next.remove();
+                if tick.seal > 0 {
                     // Held until the segment is durable: the frontier of `sealed` is the acknowledgement.
                     sealing.push_back((tick.seal, seal_capability));
                 }
-                let open_keys = windows.state.keys();
                 closed_out.session(&capability).give(Closed {
                     worker: windows.worker,
-                    open_keys,
+                    open_keys: windows.state.keys(),
                 });
-                windows.step(n);
+                windows.folding = n + 1;
             }
             for done in acks.try_iter() {
                 if let Some((_, capability)) = sealing.pop_front() {

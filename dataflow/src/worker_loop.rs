@@ -10,7 +10,6 @@ use std::time::Duration;
 use timely::worker::Worker;
 
 use crate::chief::{Chief, Heard};
-use crate::config::broken;
 use crate::crew::{Office, WorkerKit};
 use crate::driver::Driver;
 use crate::enrich::Enricher;
@@ -153,9 +152,8 @@ fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
     let known = u32::try_from(start.positions.len()).unwrap_or(u32::MAX);
     let source = Source::new(*me, job, (partitions, known), down, failure);
     let state = restore::windows(config, &start.base, &job.state, *me)?;
-    let early = broken!(config, NextTickFolded);
     let place = (*me, me.is_multiple_of(config.workers));
-    Ok((source, Windows::new(place, state, writer.clone(), early)))
+    Ok((source, Windows::new(place, state, writer.clone(), config)))
 }
 
 /// The parts of a worker that reads and holds nothing.
@@ -172,7 +170,7 @@ fn nothing(kit: &WorkerKit) -> (Source, Windows) {
             (kit.index, kit.index.is_multiple_of(kit.job.config.workers)),
             state,
             kit.writer.clone(),
-            false,
+            &kit.job.config,
         ),
     )
 }

@@ -86,6 +86,7 @@ impl Sim {
             idle_millis: dice.pick(&[5_000, 60_000]),
             tick_bytes: dice.pick(&[300, 32 << 20]),
             in_flight_bytes: dice.pick(&[600, 96 << 20]),
+            turn_rows: dice.pick(&[5, 100, 400_000]),
             ..config
         });
         let tables = world.roll(|dice| dice.index(tables::sets().len()));

@@ -127,7 +127,12 @@ const ROOMS: [Room; 9] = [
 ];
 
 /// Packages that may use every room and that no room may use: the binary, the simulator, and the benchmarks.
-const TOP: [&str; 3] = ["flow-pipeline", "flow-simulator", "flow-bench-job"];
+const TOP: [&str; 4] = [
+    "flow-pipeline",
+    "flow-simulator",
+    "flow-bench-job",
+    "flow-bench-checkpoint",
+];
 
 /// Package name -> names of the packages it is built with, directly.
 type Graph = BTreeMap<String, BTreeSet<String>>;
