@@ -22,6 +22,7 @@ mod full_state;
 mod gaps;
 mod grown;
 mod kills;
+mod memory;
 mod on_s3;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
