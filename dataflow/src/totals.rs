@@ -1,7 +1,8 @@
 //! Totals of the keys of one shard of one group: records in the order of their first flow, and an index over them.
 //!
 //! Dense, since a slot may hold millions of keys: 64 bytes a record in blocks that never move, 6 to 11 bytes of index, 4
-//! to 8 for what was touched; a complete slot keeps this form. Blocks make growing cheap: no record is copied twice.
+//! to 8 for what was touched; a complete slot keeps the records alone until a late flow comes. Blocks make growing cheap: no
+//! record is copied twice.
 //! Law 10: records are walked in the order in which they came, never in the order of a hash.
 
 use std::hash::BuildHasher;
@@ -30,7 +31,7 @@ const _: () = assert!(size_of::<Record>() == 64, "one cache line, no less dense"
 #[derive(Default)]
 pub(crate) struct Totals {
     blocks: Vec<Vec<Record>>,
-    /// Places of records, by key.
+    /// Places of records, by key. Empty while it is not needed.
     index: HashTable<u32>,
     /// Places of those that have changed since the last seal.
     touched: Vec<u32>,
@@ -51,18 +52,14 @@ fn split(place: u32) -> (usize, usize) {
 impl Totals {
     /// Keys held.
     pub(crate) fn len(&self) -> usize {
-        self.index.len()
+        let last = self.blocks.last().map_or(0, Vec::len);
+        self.blocks.len().saturating_sub(1) * BLOCK + last
     }
 
-    /// The index has no room: the next new key makes it move all of its places.
-    pub(crate) fn is_full(&self) -> bool {
-        self.index.len() == self.index.capacity()
-    }
-
-    /// Adds to a key's totals.
+    /// Adds to a key's totals. Returns how many places the index has moved for it.
     #[inline]
-    pub(crate) fn add(&mut self, keyed: &Keyed, key: [u32; 3], sums: &Sums) {
-        let place = self.place(keyed, key);
+    pub(crate) fn add(&mut self, keyed: &Keyed, key: [u32; 3], sums: &Sums) -> usize {
+        let (place, moved) = self.place(keyed, key);
         let (block, at) = split(place);
         let record = &mut self.blocks[block][at];
         record.sums.add(sums);
@@ -70,19 +67,25 @@ impl Totals {
             record.touched = true;
             self.touched.push(place);
         }
+        moved
     }
 
     /// Sets a key's totals to what a segment says; that is no change.
     pub(crate) fn restore(&mut self, keyed: &Keyed, key: [u32; 3], sums: Sums) {
-        let (block, at) = split(self.place(keyed, key));
+        let (block, at) = split(self.place(keyed, key).0);
         self.blocks[block][at].sums = sums;
     }
 
-    /// Where a key's record is; made if it has none.
+    /// Where a key's record is, which is made if it has none; and how many places the index has moved.
     #[inline]
-    fn place(&mut self, keyed: &Keyed, key: [u32; 3]) -> u32 {
+    fn place(&mut self, keyed: &Keyed, key: [u32; 3]) -> (u32, usize) {
+        let mut moved = 0;
+        if self.index.is_empty() {
+            moved = self.wake(keyed);
+        }
         let Totals { blocks, index, .. } = self;
         let next = u32::try_from(index.len()).unwrap_or(u32::MAX);
+        let is_full = index.len() == index.capacity();
         let key_at = |place: u32| {
             let (block, at) = split(place);
             blocks[block][at].key
@@ -92,9 +95,12 @@ impl Totals {
             |place| key_at(*place) == key,
             |place| hash(keyed, key_at(*place)),
         ) {
-            Entry::Occupied(found) => *found.get(),
+            Entry::Occupied(found) => (*found.get(), moved),
             Entry::Vacant(free) => {
                 free.insert(next);
+                if is_full {
+                    moved += next as usize;
+                }
                 let record = Record {
                     key,
                     touched: false,
@@ -107,9 +113,29 @@ impl Totals {
                 if let Some(block) = blocks.last_mut() {
                     block.push(record);
                 }
-                next
+                (next, moved)
             }
         }
+    }
+
+    /// Makes the index of all records anew. Returns how many there are.
+    #[cold]
+    fn wake(&mut self, keyed: &Keyed) -> usize {
+        let Totals { blocks, index, .. } = self;
+        let keys = blocks.iter().flatten().map(|record| record.key);
+        let keys: Vec<[u32; 3]> = keys.collect();
+        let hash_at = |place: &u32| hash(keyed, keys[*place as usize]);
+        index.reserve(keys.len(), hash_at);
+        for place in (0..keys.len()).map_while(|place| u32::try_from(place).ok()) {
+            index.insert_unique(hash_at(&place), place, hash_at);
+        }
+        keys.len()
+    }
+
+    /// Drops what only changes need.
+    pub(crate) fn rest(&mut self) {
+        self.index = HashTable::new();
+        self.touched = Vec::new();
     }
 
     /// How many keys have changed since the last seal.
@@ -133,7 +159,7 @@ impl Totals {
             record.touched = false;
             show(record.key, record.sums);
         }
-        self.touched = Vec::new();
+        self.rest();
     }
 }
 

@@ -13,6 +13,7 @@ enum Step {
     Restore(u32, u64),
     Seal,
     Complete,
+    Rest,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -21,6 +22,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..600u32, 1..1000u64).prop_map(|(key, bytes)| Step::Restore(key, bytes)),
         1 => Just(Step::Seal),
         1 => Just(Step::Complete),
+        1 => Just(Step::Rest),
     ]
 }
 
@@ -76,6 +78,11 @@ proptest! {
                 Step::Complete => {
                     prop_assert_eq!(&shown(|show| totals.complete(show)), &all);
                     changed.clear();
+                }
+                Step::Rest => {
+                    if changed.is_empty() {
+                        totals.rest();
+                    }
                 }
             }
             prop_assert_eq!(totals.len(), all.len());

@@ -62,15 +62,10 @@ impl WindowState {
         let mut work = rows.len() * FOLD_WORK;
         for row in rows {
             let shard = Self::shard(&mut self.groups, row);
-            let (before, full) = (shard.len(), shard.is_full());
-            shard.add(&self.keyed, row.key, &row.sums);
-            if shard.len() > before {
-                self.keys += 1;
-                if full {
-                    // Shards fill alike, so that many indexes grow within a short time.
-                    work += before;
-                }
-            }
+            let before = shard.len();
+            // Shards fill alike, so that many indexes grow within a short time.
+            work += shard.add(&self.keyed, row.key, &row.sums);
+            self.keys += u64::from(shard.len() > before);
         }
         work
     }
@@ -152,6 +147,8 @@ impl WindowState {
             };
             if is_whole(group) {
                 totals.complete(show);
+            } else if totals.touched() == 0 && self.complete.contains(group) {
+                totals.rest();
             } else {
                 totals.seal(show);
             }
