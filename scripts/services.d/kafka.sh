@@ -1,5 +1,6 @@
 # Apache Kafka in KRaft mode, one node: broker and controller. A second listener speaks TLS and wants a password
-# (user flow, password flow-secret; PLAIN or SCRAM-SHA-256).
+# (user flow, password flow-secret; PLAIN or SCRAM-SHA-256). FLOW_PIPELINE_TEST_KAFKA_HOST is the address of the first
+# one, for clients in other network namespaces.
 # shellcheck shell=bash disable=SC2034,SC2154  # what the caller reads and sets
 
 kafka_jvm() {
@@ -12,7 +13,7 @@ kafka_jvm() {
 kafka_prepare() {
     make_certificate
     cat "$dir/tls/server.key" "$dir/tls/server.pem" >"$dir/kafka/server.pem"
-    sed -e "s#@DIR@#$dir/kafka#;s#@BPORT@#$(port kafka)#" \
+    sed -e "s#@DIR@#$dir/kafka#;s#@HOST@#${FLOW_PIPELINE_TEST_KAFKA_HOST:-127.0.0.1}#;s#@BPORT@#$(port kafka)#" \
         -e "s#@TPORT@#$(port kafka tls)#;s#@CPORT@#$(port kafka controller)#" \
         "$parts/kafka/server.properties" >"$dir/kafka/server.properties"
     # The cluster's id is a constant: nothing else talks to it.
@@ -29,7 +30,7 @@ kafka_command() {
 kafka_ready() { grep -q 'Kafka Server started' "$dir/kafka/log"; }
 
 kafka_env() {
-    echo "FLOW_PIPELINE_TEST_KAFKA=127.0.0.1:$(port kafka)"
+    sed -nE 's#^advertised\.listeners=PLAINTEXT://([^,]*),.*#FLOW_PIPELINE_TEST_KAFKA=\1#p' "$dir/kafka/server.properties"
     echo "FLOW_PIPELINE_TEST_KAFKA_TLS=localhost:$(port kafka tls)"
     echo "FLOW_PIPELINE_TEST_CA=$dir/tls/ca.pem"
 }

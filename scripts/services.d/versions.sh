@@ -19,6 +19,7 @@ moto_version=5.2.5
 debian_packages=(
     "cc build-essential"
     "curl curl"
+    "ip iproute2"
     "java default-jre-headless"
     "kcat kcat"
     "mvn maven"

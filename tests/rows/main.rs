@@ -23,6 +23,8 @@ mod gaps;
 mod grown;
 mod kills;
 mod memory;
+mod namespace;
+mod network;
 mod on_s3;
 #[path = "../../dataflow/tests/oracle/mod.rs"]
 mod oracle;
@@ -34,6 +36,7 @@ mod retention;
 mod servers;
 mod slow;
 mod store;
+mod switch;
 mod world;
 
 use std::process::Stdio;

@@ -3,11 +3,11 @@
 //! Law: they end with the test, however it ends, and so does what was mounted for them: it is mounted where only they and
 //! a process that waits for the test's end see it.
 
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use crate::namespace::Namespace;
 use crate::servers::Servers;
 
 /// Servers of one test; they end with it, or with the process.
@@ -91,12 +91,11 @@ impl Own {
     }
 
     fn command(&self) -> Command {
-        let Some(Mounts(holder)) = &self.mounts else {
-            return Command::new(&self.script);
-        };
-        let mut command = enter(holder);
-        command.arg(&self.script);
-        command
+        let command = Command::new(&self.script);
+        match &self.mounts {
+            Some(Mounts(namespace)) => namespace.command(&command),
+            None => command,
+        }
     }
 }
 
@@ -106,45 +105,22 @@ impl Drop for Own {
     }
 }
 
-/// A process in a mount namespace of its own, which waits for the end of its input: of this process, at the latest. With
-/// the last process in it the kernel takes the namespace away, and what is mounted there.
-struct Mounts(Child);
+/// A mount namespace with the disks of a folder.
+struct Mounts(Namespace);
 
 impl Mounts {
     fn make(folder: &Path, names: &[&str], mebibytes: u64) -> Option<Mounts> {
-        const SCRIPT: &str = r#"set -e; folder=$1; size=$2; shift 2
-            for name; do mkdir "$folder/$name"; mount -t tmpfs -o "size=${size}m,mode=755" full-disk "$folder/$name"; done
-            echo mounted; exec cat"#;
-        let mut child = Command::new("unshare")
-            .args([
-                "--mount",
-                "--propagation",
-                "private",
-                "sh",
-                "-c",
-                SCRIPT,
-                "sh",
-            ])
-            .arg(folder)
-            .arg(mebibytes.to_string())
-            .args(names)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("unshare runs");
-        let mut line = String::new();
-        let mut said = BufReader::new(child.stdout.take().expect("piped"));
-        said.read_line(&mut line).expect("text");
-        if line.is_empty() {
-            let mut why = String::new();
-            let mut errors = child.stderr.take().expect("piped");
-            errors.read_to_string(&mut why).expect("text");
-            child.wait().expect("it has ended");
-            eprintln!("SKIPPED: no disk can be mounted: {}", why.trim());
-            return None;
+        const SCRIPT: &str = r#"folder=$1; size=$2; shift 2
+            for name; do mkdir "$folder/$name"; mount -t tmpfs -o "size=${size}m,mode=755" full-disk "$folder/$name"; done"#;
+        let (folder, size) = (folder.to_str().expect("text"), mebibytes.to_string());
+        let arguments = [&[folder, &size][..], names].concat();
+        match Namespace::make(&["--mount"], SCRIPT, &arguments) {
+            Ok(namespace) => Some(Mounts(namespace)),
+            Err(why) => {
+                eprintln!("SKIPPED: no disk can be mounted: {why}");
+                None
+            }
         }
-        Some(Mounts(child))
     }
 
     /// A mounted folder as it is seen from outside.
@@ -170,13 +146,6 @@ impl Mounts {
     }
 }
 
-/// Runs a command where the disks are mounted.
-fn enter(holder: &Child) -> Command {
-    let mut command = Command::new("nsenter");
-    command.args(["--mount", "--target", &holder.id().to_string()]);
-    command
-}
-
 /// A small disk for something that is no server.
 pub(crate) struct Disk {
     mounts: Mounts,
@@ -195,9 +164,7 @@ impl Disk {
 
     /// A command that sees it.
     pub(crate) fn command(&self, command: &Command) -> Command {
-        let mut entered = enter(&self.mounts.0);
-        entered.arg(command.get_program()).args(command.get_args());
-        entered
+        self.mounts.0.command(command)
     }
 
     /// Its folder, seen from outside.
@@ -211,13 +178,6 @@ impl Disk {
 
     pub(crate) fn empty(&self) {
         self.mounts.empty(&self.folder);
-    }
-}
-
-impl Drop for Mounts {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        drop(self.0.wait());
     }
 }
 
@@ -253,6 +213,18 @@ impl Live {
         let id = self.0.id().to_string();
         let told = Command::new("kill").args(["-s", name, &id]).status();
         assert!(told.expect("kill").success());
+    }
+
+    /// Waits until it has ended by itself; `None`: it goes on.
+    pub(crate) fn ended(mut self, within: Duration) -> Option<ExitStatus> {
+        let begun = Instant::now();
+        loop {
+            let ended = self.0.try_wait().expect("a child");
+            if ended.is_some() || begun.elapsed() > within {
+                return ended;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// Tells it to end, and waits for that.

@@ -30,8 +30,12 @@ pub(crate) fn files(world: &World, processes: usize) -> [String; 2] {
     let free = std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed))
         .filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
     let lines = free.take(processes).map(|port| format!("127.0.0.1:{port}"));
-    let hosts = lines.collect::<Vec<_>>().join("\n");
-    std::fs::write(world.path("hosts"), hosts).expect("written");
+    name(world, lines.collect())
+}
+
+/// Files with these addresses and a token.
+pub(crate) fn name(world: &World, addresses: Vec<String>) -> [String; 2] {
+    std::fs::write(world.path("hosts"), addresses.join("\n")).expect("written");
     std::fs::write(world.path("token"), "the token of this test\n").expect("written");
     ["hosts", "token"].map(|name| world.path(name).to_string_lossy().into_owned())
 }
@@ -57,13 +61,18 @@ impl Processes {
     /// Starts them, the last one first.
     pub(crate) fn start(world: &World, job: &JobFiles, shape: Shape, more: &[&str]) -> Processes {
         let files = files(world, shape.0);
+        let each = (0..shape.0).map(|process| command(world, job, (shape, process), &files, more));
+        Processes::of(world, each.collect())
+    }
+
+    /// Starts these, the last one first.
+    pub(crate) fn of(world: &World, commands: Vec<Command>) -> Processes {
         let mut all = Processes {
             running: Vec::new(),
             said: Vec::new(),
         };
-        for process in (0..shape.0).rev() {
+        for (process, mut command) in commands.into_iter().enumerate().rev() {
             let said = world.path(&format!("said-{process}"));
-            let mut command = command(world, job, (shape, process), &files, more);
             command.stderr(File::create(&said).expect("a file"));
             command.stdout(Stdio::null());
             all.running.insert(0, command.spawn().expect("it starts"));

@@ -20,6 +20,7 @@ pub(crate) struct World {
     folder: tempfile::TempDir,
     topic: String,
     tables: bool,
+    log: &'static str,
 }
 
 /// A job's state and stores.
@@ -69,6 +70,7 @@ impl World {
             folder,
             topic,
             tables: true,
+            log: "warn",
         }
     }
 
@@ -83,6 +85,12 @@ impl World {
     /// AS numbers as they were sent.
     pub(crate) fn without_tables(mut self) -> World {
         self.tables = false;
+        self
+    }
+
+    /// What the job says beside warnings, too.
+    pub(crate) fn talkative(mut self) -> World {
+        self.log = "info";
         self
     }
 
@@ -116,7 +124,7 @@ impl World {
     /// `flow-pipeline run` over the topic.
     pub(crate) fn run(&self, job: &JobFiles, workers: &str, more: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
-        command.args(["--log", "warn", "run", "--workers", workers]);
+        command.args(["--log", self.log, "run", "--workers", workers]);
         command.arg("--topic").arg(&self.topic);
         for store in &job.stores {
             command.arg("--sink").arg(store.url());
