@@ -15,13 +15,13 @@ use crate::servers::Servers;
 use crate::store::{Content, Store};
 use crate::world::{self, JobFiles, World};
 
-const FIRST: u64 = 20_000;
-const MORE: u64 = 100_000;
+pub(crate) const FIRST: u64 = 20_000;
+pub(crate) const MORE: u64 = 100_000;
 
 /// A topic that forgets, one that does not, and the flows for both.
-struct Pair {
-    world: World,
-    whole: World,
+pub(crate) struct Pair {
+    pub(crate) world: World,
+    pub(crate) whole: World,
     flows: [Generator; 2],
 }
 
@@ -38,6 +38,11 @@ impl Pair {
             ..Options::default()
         };
         flow_topic::create(world.url(), options).expect("a topic");
+        Pair::over(world, name)
+    }
+
+    /// Over a topic that forgets.
+    pub(crate) fn over(world: World, name: &str) -> Pair {
         Pair {
             world,
             whole: World::new(&format!("{name}-whole")),
@@ -45,20 +50,20 @@ impl Pair {
         }
     }
 
-    fn write(&mut self, count: u64) {
+    pub(crate) fn write(&mut self, count: u64) {
         let [flows, same] = &mut self.flows;
         crate::write(&self.world, flows, count);
         crate::write(&self.whole, same, count);
     }
 
-    fn lost(&self) -> bool {
+    pub(crate) fn lost(&self) -> bool {
         let topic = self.world.topic();
         let earliest = |p| topic.bounds(p).expect("bounds").earliest;
         (0..4).all(|p| earliest(p) > 0)
     }
 
     /// Rows and counts of every store, and what the slots say of missing partitions.
-    fn compare(&self, job: &JobFiles) {
+    pub(crate) fn compare(&self, job: &JobFiles) {
         let expected = self.whole.expected(job);
         assert!(!expected.missing.is_empty(), "there are gaps");
         for store in &job.stores {
@@ -178,7 +183,7 @@ fn compare_status(world: &World, job: &JobFiles) {
 }
 
 /// It ends with the code and the line for a gap.
-fn refused(command: &mut Command) {
+pub(crate) fn refused(command: &mut Command) {
     let out = command.output().expect("it runs");
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(78), "{said}");
@@ -294,8 +299,12 @@ fn the_status_of_what_is_not_there_is_one_line() {
 
 #[test]
 fn a_first_start_begins_where_it_is_told_and_says_which_slot_is_partial() {
-    let world = World::new("start");
-    crate::write(&world, &mut crate::generator(144_000, 37), FIRST);
+    partial_where_told(&World::new("start"));
+}
+
+/// Starts at the beginning, at the end, and at a time within a slot of this topic, which is empty yet.
+pub(crate) fn partial_where_told(world: &World) {
+    crate::write(world, &mut crate::generator(144_000, 37), FIRST);
     // 1,000 s of flows from the begin of a slot on: the second of these lies within the slot that begins 600 s later.
     let begin = crate::BEGIN_NS / 1_000_000_000;
     let ran = |name: &str, start: &str| {

@@ -1,31 +1,11 @@
 //! A topic that is given more partitions while the job reads it: nothing of them is missed, in rows or raw flows.
 
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
-use rdkafka::client::DefaultClientContext;
-
+use crate::admin::Admin;
 use crate::own::{Live, until};
 use crate::servers::Servers;
 use crate::world::{self, World};
 
 const FLOWS: u64 = 90_000;
-
-/// Gives a topic so many partitions.
-fn grow(broker: &str, topic: &str, partitions: usize) {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", broker)
-        .create()
-        .expect("a client");
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
-    let (new, options) = (NewPartitions::new(topic, partitions), AdminOptions::new());
-    let grown = runtime.block_on(admin.create_partitions([&new], &options));
-    grown
-        .expect("an answer")
-        .remove(0)
-        .expect("more partitions");
-}
 
 #[test]
 fn partitions_added_while_the_job_reads() {
@@ -33,7 +13,6 @@ fn partitions_added_while_the_job_reads() {
         return;
     };
     let url = servers.topic("grown");
-    let (_, name) = url.rsplit_once('/').expect("a URL");
     let world = World::on("grown", url.clone());
     let mut generator = crate::generator(720_000, 23);
     crate::write(&world, &mut generator, FLOWS);
@@ -52,7 +31,7 @@ fn partitions_added_while_the_job_reads() {
     };
     until("the job has begun", || made() && raw("true") > 0);
 
-    grow(servers.broker(), name, before as usize + 2);
+    Admin::of(&url).grow(before as usize + 2);
     until("the topic has more partitions", || {
         world.topic().partitions().expect("a number") == before + 2
     });

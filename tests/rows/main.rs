@@ -11,6 +11,7 @@
 )]
 
 mod absent;
+mod admin;
 mod adopted;
 mod cluster;
 mod collecting;
@@ -20,6 +21,7 @@ mod flowing;
 mod full_disk;
 mod full_state;
 mod gaps;
+mod gaps_on_kafka;
 mod grown;
 mod kills;
 mod memory;
@@ -32,6 +34,7 @@ mod outages;
 mod own;
 mod processes;
 mod raw;
+mod remade;
 mod retention;
 mod servers;
 mod slow;

@@ -1,0 +1,71 @@
+//! What an administrator does to a topic of a real broker: more partitions, fewer records, another topic of the same name.
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::KafkaResult;
+use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// A client beside the program's own, for one topic.
+pub(crate) struct Admin {
+    client: AdminClient<DefaultClientContext>,
+    runtime: tokio::runtime::Runtime,
+    topic: String,
+}
+
+impl Admin {
+    /// Of the topic of a URL.
+    pub(crate) fn of(url: &str) -> Admin {
+        let (_, place) = url.split_once("://").expect("a URL");
+        let (broker, topic) = place.rsplit_once('/').expect("a topic");
+        let client = ClientConfig::new()
+            .set("bootstrap.servers", broker)
+            .create()
+            .expect("a client");
+        Admin {
+            client,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .build()
+                .expect("a runtime"),
+            topic: topic.to_owned(),
+        }
+    }
+
+    /// Gives it so many partitions.
+    pub(crate) fn grow(&self, partitions: usize) {
+        let new = NewPartitions::new(&self.topic, partitions);
+        let options = AdminOptions::new();
+        let grown = self.client.create_partitions([&new], &options);
+        one(self.runtime.block_on(grown)).expect("more partitions");
+    }
+
+    /// As retention does: deletes what is below these offsets.
+    pub(crate) fn expire(&self, below: impl Iterator<Item = (u32, u64)>) {
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in below {
+            let partition = i32::try_from(partition).expect("a number");
+            let offset = Offset::Offset(i64::try_from(offset).expect("a number"));
+            list.add_partition_offset(&self.topic, partition, offset)
+                .expect("a place");
+        }
+        let options = AdminOptions::new();
+        let gone = self.client.delete_records(&list, &options);
+        for element in self.runtime.block_on(gone).expect("an answer").elements() {
+            element.error().expect("deleted");
+        }
+    }
+
+    /// Deletes it.
+    pub(crate) fn delete(&self) {
+        let options = AdminOptions::new();
+        let gone = self.client.delete_topics(&[&self.topic], &options);
+        one(self.runtime.block_on(gone)).expect("deleted");
+    }
+}
+
+/// The answer about the one topic.
+fn one(
+    answers: KafkaResult<Vec<Result<String, (String, RDKafkaErrorCode)>>>,
+) -> Result<String, (String, RDKafkaErrorCode)> {
+    answers.expect("an answer").remove(0)
+}
