@@ -215,6 +215,18 @@ pub enum TopicError {
         /// The record's offset.
         offset: u64,
     },
+    /// Records that were read are not there: the topic was deleted and made anew, or its brokers have lost them.
+    #[error(
+        "{url}: partition {partition} is not the one that was read: the record at offset {offset} is another one, or gone"
+    )]
+    Replaced {
+        /// The topic's URL.
+        url: String,
+        /// The partition.
+        partition: u32,
+        /// A record that was read before.
+        offset: u64,
+    },
     /// A record above the topic's limit.
     #[error("{url}: a record of {size_bytes} bytes is above the limit of {limit_bytes}")]
     TooLarge {

@@ -22,13 +22,17 @@ pub(super) struct Seen {
     pub(super) end: u64,
     /// The last survey did not find it.
     pub(super) unreachable: bool,
+    /// Times that it may have become another partition: it was not found and is found again, it has become shorter, or
+    /// nobody has looked for a while.
+    pub(super) doubts: u64,
 }
 
 impl Seen {
-    /// Takes a survey's answer; `None`: there was none.
-    pub(super) fn renew(&mut self, end: Option<u64>) {
-        self.unreachable = end.is_none();
+    /// Takes a survey's answer; `None`: there was none. `late`: there was no look for a while.
+    pub(super) fn renew(&mut self, end: Option<u64>, late: bool) {
+        let lost = std::mem::replace(&mut self.unreachable, end.is_none());
         if let Some(end) = end {
+            self.doubts += u64::from(lost || late || end < self.end);
             self.end = end;
             self.surveys += 1;
         }
@@ -87,11 +91,24 @@ mod tests {
     fn what_cannot_be_reached_is_unread() {
         let mut seen = Seen::default();
         assert!(!seen.is_read(0));
-        seen.renew(Some(5));
+        seen.renew(Some(5), false);
         assert!(seen.is_read(5) && seen.is_read(9) && !seen.is_read(4));
-        seen.renew(None);
+        seen.renew(None, false);
         assert!(!seen.is_read(5));
-        seen.renew(Some(6));
+        seen.renew(Some(6), false);
         assert!(!seen.is_read(5) && seen.is_read(6));
+    }
+    #[test]
+    fn a_partition_that_was_away_or_is_shorter_or_was_not_looked_at_is_in_doubt() {
+        let mut seen = Seen::default();
+        let mut doubts = |end, late| {
+            let before = seen.doubts;
+            seen.renew(end, late);
+            seen.doubts - before
+        };
+        assert_eq!((doubts(Some(5), false), doubts(Some(5), false)), (0, 0));
+        assert_eq!((doubts(Some(4), false), doubts(Some(9), false)), (1, 0));
+        assert_eq!((doubts(None, false), doubts(Some(9), false)), (0, 1));
+        assert_eq!((doubts(Some(9), true), doubts(Some(9), false)), (1, 0));
     }
 }

@@ -23,6 +23,8 @@ use crate::metrics::kafka::InPartition;
 
 /// Between two looks at the ends of the partitions.
 const SURVEY: Duration = Duration::from_millis(500);
+/// From one survey's answer to the next one's: after more than this a topic may have been deleted and made anew unseen.
+const LATE: Duration = Duration::from_millis(1_500);
 /// How long an answer may take until its partitions count as unreachable.
 const ANSWER: Duration = Duration::from_secs(3);
 /// Longest sleep of the thread: a new partition is surveyed within it.
@@ -172,13 +174,14 @@ impl Shared {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks where the partitions end, and tells their readers.
-    fn survey(&self) {
+    /// Asks where the partitions end, and tells their readers. `last`: when that was done before.
+    fn survey(&self, last: Option<Instant>) {
         let watched = self.watched().clone();
         if watched.is_empty() {
             return;
         }
         let asked = ends::ends(&self.consumer, &self.topic, watched.keys().copied(), ANSWER);
+        let late = last.is_some_and(|at| at.elapsed() > LATE);
         let metrics = self.consumer.client().context().metrics();
         for (partition, current) in self.watched().iter() {
             // One that came while the brokers were asked is the next survey's.
@@ -194,7 +197,7 @@ impl Shared {
                 .and_then(|ends| ends.get(partition).copied());
             let mut state = current.state();
             let was = state.0.unreachable;
-            state.0.renew(end);
+            state.0.renew(end, late);
             match (was, state.0.unreachable) {
                 (false, true) => drop(metrics.unreachable_partitions.inc()),
                 (true, false) => drop(metrics.unreachable_partitions.dec()),
@@ -222,7 +225,7 @@ fn serve(shared: &Shared) {
         }
         let new = shared.renew.swap(false, Ordering::AcqRel);
         if new || surveyed.is_none_or(|at| at.elapsed() >= SURVEY) {
-            shared.survey();
+            shared.survey(surveyed);
             surveyed = Some(Instant::now());
         }
     }

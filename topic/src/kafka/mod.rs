@@ -12,6 +12,7 @@ mod ends;
 mod errors;
 mod headers;
 mod link;
+mod proof;
 mod reader;
 mod ring;
 mod topic;

@@ -3,6 +3,7 @@
 //! Law: a record is never skipped. `position` goes beyond a hole (control records, aborted transactions, compaction)
 //! only if a record after it was seen, or the end of the partition was reached by a fetch that began after that end
 //! had been asked for. What retention has deleted is a gap, and what does not match its checksum is damage, told until `seek`.
+//! A topic made anew under the name of the one that was read is never read on.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,9 +13,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::errors;
 use super::link::{Link, Queue, Watched};
+use super::proof::{Mark, Proof};
 use super::ring::Ring;
 use super::topic::Inner;
-use crate::{Reader, RecordRef, TopicError, Wake};
+use crate::{Bounds, Reader, RecordRef, TopicError, Wake};
 
 /// Surveys that must have seen a later end, with nothing fetched since, before a hole at the end is suspected.
 const SURVEYS: u64 = 3;
@@ -44,6 +46,9 @@ pub(super) struct KafkaReader {
     gone: Option<u64>,
     /// Records from here on do not match their checksum: librdkafka would go over them.
     damaged: Option<u64>,
+    proof: Proof,
+    /// A record that was lent, and is not there any more.
+    replaced: Option<u64>,
 }
 
 impl KafkaReader {
@@ -69,18 +74,21 @@ impl KafkaReader {
             tried: None,
             gone: None,
             damaged: None,
+            proof: Proof::default(),
+            replaced: None,
         };
         reader.fetch(promise)?;
         Ok(reader)
     }
 
-    /// Fetches from `position` on.
+    /// Fetches from `position` on, or from a record before it that is to be read again.
     fn fetch(&mut self, promise: u64) -> Result<(), TopicError> {
         self.ring.clear();
         // The old queue first: it would take the callback of the new one with it.
         self.queue = None;
         self.reached = None;
-        let queue = self.link.fetch(self.partition, self.position);
+        let from = self.proof.asked().map_or(self.position, |mark| mark.offset);
+        let queue = self.link.fetch(self.partition, from);
         let mut queue = queue.map_err(|e| self.topic.error("read", &e))?;
         if let Some(wake) = self.wake.clone() {
             queue.set_nonempty_callback(move || wake());
@@ -92,7 +100,15 @@ impl KafkaReader {
 
     /// Takes what has been fetched.
     fn fill(&mut self) -> Result<(), TopicError> {
+        let seen = self.watched.seen();
+        let doubted = self.proof.look(seen, || self.ring.mark());
         self.ring.clear();
+        if let Some(offset) = self.replaced {
+            return Err(self.is_replaced(offset));
+        }
+        if doubted && self.gone.is_none() && self.damaged.is_none() {
+            self.fetch(seen.end)?;
+        }
         if let Some(offset) = self.damaged {
             return Err(TopicError::Damaged {
                 url: self.topic.url(),
@@ -109,6 +125,10 @@ impl KafkaReader {
                 None => break,
                 Some(Ok(message)) => {
                     let offset = u64::try_from(message.offset()).unwrap_or(0);
+                    if !self.proof.holds(offset, &message) {
+                        self.replaced = Some(offset);
+                        return Err(self.is_replaced(offset));
+                    }
                     if offset >= self.ring.end().unwrap_or(self.position) {
                         let left_out = self.ring.push(offset, &message);
                         self.topic.metrics().dropped_headers.inc_by(left_out);
@@ -126,6 +146,9 @@ impl KafkaReader {
                     break;
                 }
             }
+        }
+        if let (Some(mark), true) = (self.proof.asked(), self.reached.is_some()) {
+            self.not_found(mark)?;
         }
         self.settle();
         if self.damaged.is_some() {
@@ -170,6 +193,11 @@ impl KafkaReader {
         if still { self.fetch(seen.end) } else { Ok(()) }
     }
 
+    /// Nothing is at hand, and nothing is under way as far as is known.
+    fn is_read(&self) -> bool {
+        self.proof.asked().is_none() && self.watched.seen().is_read(self.position)
+    }
+
     fn failed(&mut self, error: &KafkaError) -> Result<(), TopicError> {
         let code = error.rdkafka_error_code();
         match (code, error) {
@@ -191,12 +219,50 @@ impl KafkaReader {
         }
     }
 
+    /// The end has come before a record that was lent: asks where it is, once in a survey.
+    fn not_found(&mut self, mark: Mark) -> Result<(), TopicError> {
+        let surveys = self.watched.seen().surveys;
+        if self.tried == Some(surveys) {
+            return Ok(());
+        }
+        self.tried = Some(surveys);
+        if let Ok(bounds) = self.topic.bounds(self.partition, QUESTION) {
+            self.compare(mark, bounds)?;
+            // There are only control records from there on.
+            self.proof.waive();
+        }
+        Ok(())
+    }
+
+    /// What the place of a record that was lent before says: retention may take it, nothing else.
+    fn compare(&mut self, mark: Mark, bounds: Bounds) -> Result<(), TopicError> {
+        if mark.offset >= bounds.end {
+            self.replaced = Some(mark.offset);
+            return Err(self.is_replaced(mark.offset));
+        }
+        if mark.offset < bounds.earliest {
+            self.proof.waive();
+        }
+        Ok(())
+    }
+
+    fn is_replaced(&self, offset: u64) -> TopicError {
+        TopicError::Replaced {
+            url: self.topic.url(),
+            partition: self.partition,
+            offset,
+        }
+    }
+
     /// Before the first offset: a gap. Beyond the end: waits for it, looking once in a survey.
     fn out_of_range(&mut self) -> Result<(), TopicError> {
         let surveys = self.watched.seen().surveys;
         if self.gone.is_none() && self.tried != Some(surveys) {
             self.tried = Some(surveys);
             if let Ok(bounds) = self.topic.bounds(self.partition, QUESTION) {
+                if let Some(mark) = self.proof.asked() {
+                    self.compare(mark, bounds)?;
+                }
                 if self.position < bounds.earliest {
                     self.gone = Some(bounds.earliest);
                 } else if self.position <= bounds.end {
@@ -251,17 +317,18 @@ impl Reader for KafkaReader {
             return Ok(());
         }
         (self.gone, self.tried, self.damaged) = (None, None, None);
+        self.proof.forget();
         self.fetch(self.topic.known_end(self.partition))
     }
 
     fn unread(&mut self) -> Result<bool, TopicError> {
-        Ok(self.peek()?.is_some() || !self.watched.seen().is_read(self.position))
+        Ok(self.peek()?.is_some() || !self.is_read())
     }
 
     fn wait(&mut self, limit: Duration) -> Result<bool, TopicError> {
         let begun = Instant::now();
         while self.peek()?.is_none() {
-            if self.watched.seen().is_read(self.position) {
+            if self.is_read() {
                 return Ok(false);
             }
             if begun.elapsed() >= limit {

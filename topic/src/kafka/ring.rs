@@ -7,6 +7,7 @@ use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 
 use super::headers;
+use super::proof::Mark;
 use crate::{Headers, RecordRef};
 
 /// Records to take at a time.
@@ -52,6 +53,13 @@ impl Ring {
     /// Offset after the last record taken.
     pub(super) fn end(&self) -> Option<u64> {
         self.places.last().map(|place| place.offset + 1)
+    }
+
+    /// The last record taken.
+    pub(super) fn mark(&self) -> Option<Mark> {
+        let place = self.places.last()?;
+        let payload = self.bytes.get(place.payload..place.end).unwrap_or_default();
+        Some(Mark::new(place.offset, place.timestamp_millis, payload))
     }
 
     /// Takes a record; returns how many of its headers had to be left out.

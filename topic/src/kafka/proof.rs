@@ -1,0 +1,118 @@
+//! Whether a partition is still the one that was read: after a doubt, a record that was lent before it is read once more.
+//!
+//! Why: brokers find a topic by its name, and a fetch goes on at the same offset in a topic that was made anew under it.
+//! Surveys raise the doubt (`Seen::doubts`). Law: what is read again was lent before the last survey without a doubt.
+
+use rdkafka::Message;
+
+use super::ends::Seen;
+
+/// A record, as it is recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    pub(super) offset: u64,
+    pub(super) timestamp_millis: i64,
+    pub(super) crc: u32,
+}
+
+impl Mark {
+    pub(super) fn new(offset: u64, timestamp_millis: i64, payload: &[u8]) -> Mark {
+        Mark {
+            offset,
+            timestamp_millis,
+            crc: crc32fast::hash(payload),
+        }
+    }
+}
+
+/// The records that a reader has lent, as far as a doubt needs them.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    /// Lent before the survey at which `recent` was lent.
+    proved: Option<Mark>,
+    /// Lent last when a survey was first heard of.
+    recent: Option<Mark>,
+    surveys: u64,
+    doubts: u64,
+    asked: Option<Mark>,
+}
+
+impl Proof {
+    /// Takes note of the last record lent. True: there is a doubt, and a record to read again.
+    pub(super) fn look(&mut self, seen: Seen, lent: impl FnOnce() -> Option<Mark>) -> bool {
+        if seen.doubts > self.doubts {
+            self.doubts = seen.doubts;
+            self.asked = self.proved.or(self.recent);
+            return self.asked.is_some();
+        }
+        if seen.surveys > self.surveys {
+            self.surveys = seen.surveys;
+            self.proved = self.recent;
+            self.recent = lent().or(self.recent);
+        }
+        false
+    }
+
+    /// The record that is read again, if one is.
+    pub(super) fn asked(&self) -> Option<Mark> {
+        self.asked
+    }
+
+    /// Takes the next record. False: it is another one than was lent.
+    pub(super) fn holds(&mut self, offset: u64, message: &impl Message) -> bool {
+        let Some(mark) = self.asked.take_if(|mark| mark.offset <= offset) else {
+            return true;
+        };
+        let stamp = message.timestamp().to_millis().unwrap_or(0);
+        // Compaction may have taken it since.
+        offset > mark.offset
+            || Mark::new(offset, stamp, message.payload().unwrap_or_default()) == mark
+    }
+
+    /// It cannot be read any more, and that proves nothing.
+    pub(super) fn waive(&mut self) {
+        self.asked = None;
+    }
+
+    /// The reader goes on elsewhere.
+    pub(super) fn forget(&mut self) {
+        (self.proved, self.recent, self.asked) = (None, None, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(surveys: u64, doubts: u64) -> Seen {
+        Seen {
+            surveys,
+            doubts,
+            ..Seen::default()
+        }
+    }
+
+    #[test]
+    fn what_was_lent_since_the_last_survey_proves_nothing() {
+        let mark = |offset| Mark::new(offset, 0, b"");
+        let mut proof = Proof::default();
+        assert!(!proof.look(seen(1, 0), || Some(mark(10))));
+        assert!(!proof.look(seen(1, 0), || Some(mark(15))));
+        assert!(!proof.look(seen(2, 0), || Some(mark(20))));
+        // Lent after survey 2: perhaps by another topic already.
+        assert!(!proof.look(seen(2, 0), || Some(mark(30))));
+        assert!(proof.look(seen(3, 1), || Some(mark(40))));
+        assert_eq!(proof.asked(), Some(mark(10)));
+        assert!(!proof.look(seen(3, 1), || None), "one doubt, one question");
+    }
+
+    #[test]
+    fn who_has_lent_nothing_has_nothing_to_prove() {
+        let mut proof = Proof::default();
+        assert!(!proof.look(seen(1, 1), || None));
+        assert!(proof.asked().is_none());
+        proof.look(seen(2, 1), || Some(Mark::new(1, 0, b"")));
+        proof.forget();
+        assert!(!proof.look(seen(3, 2), || None));
+    }
+}
