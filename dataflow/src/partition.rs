@@ -267,6 +267,10 @@ impl Tally {
 /// A message, by its place in the record, or the whole record, and why it could not be read.
 pub(crate) type Bad = (Option<usize>, Why);
 
+/// A record of more messages than this is no pack. A byte of a record may be a message, and a compressed record of any
+/// size a few bytes: law 8.
+const MOST_MESSAGES: usize = 1 << 18;
+
 /// Splits a record into flows. Returns the messages, or whole packs, that could not be read.
 pub(crate) fn read_pack(
     record: &RecordRef<'_>,
@@ -281,6 +285,11 @@ pub(crate) fn read_pack(
         Err(error) => bad.push((None, error.into())),
         Ok(all) => {
             for (index, message) in all.enumerate() {
+                if index == MOST_MESSAGES {
+                    *pack = Vec::new();
+                    bad = vec![(None, Why::TooMany(MOST_MESSAGES))];
+                    break;
+                }
                 match FlowCore::decode(message) {
                     Ok(flow) => pack.push(flow),
                     Err(error) => bad.push((Some(index), error.into())),

@@ -14,6 +14,8 @@ pub(crate) enum Why {
     Framing(#[from] FramingError),
     #[error(transparent)]
     Message(#[from] DecodeError),
+    #[error("the record has more than {0} messages")]
+    TooMany(usize),
 }
 
 /// The unreadable messages of one partition.

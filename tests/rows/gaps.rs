@@ -135,6 +135,17 @@ fn told(world: &World, job: &JobFiles, store: &Store, more: &[&str]) -> serde_js
     serde_json::from_slice(&out.stdout).expect("JSON")
 }
 
+/// How many records a job's newest checkpoint has not read; `None`: there is none yet.
+pub(crate) fn lag(world: &World, job: &JobFiles) -> Option<u64> {
+    if world.newest(job, "checkpoints") == 0 {
+        return None;
+    }
+    let all = told(world, job, &job.stores[0], &[]);
+    let partitions = all["job"]["partitions"].as_array().expect("a list");
+    let lag = |partition: &serde_json::Value| partition["lag"].as_u64().expect("a number");
+    Some(partitions.iter().map(lag).sum())
+}
+
 /// State and store say the same of each slot, and it is what the store holds.
 fn compare_status(world: &World, job: &JobFiles) {
     for store in &job.stores {

@@ -13,6 +13,7 @@
 mod absent;
 mod admin;
 mod adopted;
+mod bombs;
 mod cluster;
 mod collecting;
 mod damaged;

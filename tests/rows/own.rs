@@ -193,6 +193,11 @@ impl Live {
         memory_mib(&self.0)
     }
 
+    /// The most that it has had in memory. Mebibytes.
+    pub(crate) fn peak_mib(&self) -> u64 {
+        status_mib(&self.0, "VmHWM:")
+    }
+
     /// Whether one of its threads has this name.
     pub(crate) fn has_thread(&self, name: &str) -> bool {
         let tasks = Path::new("/proc")
@@ -243,11 +248,15 @@ impl Drop for Live {
 
 /// What a process has in memory. Mebibytes.
 pub(crate) fn memory_mib(process: &Child) -> u64 {
+    status_mib(process, "VmRSS:")
+}
+
+fn status_mib(process: &Child, name: &str) -> u64 {
     let path = Path::new("/proc")
         .join(process.id().to_string())
         .join("status");
     let text = std::fs::read_to_string(path).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
     kib.expect("a number") / 1024
 }

@@ -180,7 +180,7 @@ pub enum Framing {
     Bare,
 }
 
-/// The flows of a record, each with its place in it; `None`: a chain that is cut, refused as a whole. A message that can't
+/// The flows of a record, each with its place in it; `None`: a chain that is cut or too long, refused as a whole. A message that can't
 /// be read is left out and takes none of its neighbours with it.
 pub fn record_messages(record: &Record, framing: Framing) -> Option<Vec<(u32, Message)>> {
     if record.payload.is_empty() {
@@ -192,6 +192,9 @@ pub fn record_messages(record: &Record, framing: Framing) -> Option<Vec<(u32, Me
         (false, Framing::Auto) => chain.unwrap_or_else(|| vec![&record.payload]),
         (false, Framing::Bare) => vec![&record.payload[..]],
     };
+    if parts.len() > 262_144 {
+        return None;
+    }
     let readable = (0u32..)
         .zip(parts)
         .filter_map(|(index, part)| Some((index, Message::decode(part).ok()?)));
