@@ -20,6 +20,9 @@ use crate::{Bounds, Reader, RecordRef, TopicError, Wake};
 
 /// Surveys that must have seen a later end, with nothing fetched since, before a hole at the end is suspected.
 const SURVEYS: u64 = 3;
+/// So many surveys in a row must find that a partition ends before a record that was read: a broker that has just started
+/// may not know its end yet. Some ten seconds.
+const SHORTER: u32 = 20;
 /// Between two looks of `wait`.
 const LOOK: Duration = Duration::from_millis(2);
 /// How long a question may hold up a reader that found its offset out of range.
@@ -47,6 +50,8 @@ pub(super) struct KafkaReader {
     /// Records from here on do not match their checksum: librdkafka would go over them.
     damaged: Option<u64>,
     proof: Proof,
+    /// Surveys in a row that have found the end before a record that was lent.
+    shorter: u32,
     /// A record that was lent, and is not there any more.
     replaced: Option<u64>,
 }
@@ -75,6 +80,7 @@ impl KafkaReader {
             gone: None,
             damaged: None,
             proof: Proof::default(),
+            shorter: 0,
             replaced: None,
         };
         reader.fetch(promise)?;
@@ -228,15 +234,23 @@ impl KafkaReader {
         self.tried = Some(surveys);
         if let Ok(bounds) = self.topic.bounds(self.partition, QUESTION) {
             self.compare(mark, bounds)?;
-            // There are only control records from there on.
-            self.proof.waive();
+            if self.promise > mark.offset {
+                // There are only control records from there on.
+                self.proof.waive();
+            } else if bounds.end > mark.offset {
+                self.fetch(bounds.end)?;
+            }
         }
         Ok(())
     }
 
     /// What the place of a record that was lent before says: retention may take it, nothing else.
     fn compare(&mut self, mark: Mark, bounds: Bounds) -> Result<(), TopicError> {
-        if mark.offset >= bounds.end {
+        self.shorter = match mark.offset >= bounds.end {
+            true => self.shorter + 1,
+            false => 0,
+        };
+        if self.shorter >= SHORTER {
             self.replaced = Some(mark.offset);
             return Err(self.is_replaced(mark.offset));
         }
