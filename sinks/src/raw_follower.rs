@@ -403,7 +403,12 @@ impl RawFollower {
     fn read_cursors(&mut self) -> Result<(), SinkError> {
         let cursors = self.sink.cursors()?;
         let bound = following::bound(&self.published, &self.config, self.admitted);
-        cursors.belong_to(self.sink.name(), &self.config.job, bound)?;
+        // Other processes of the job may be ahead of what this one has heard of, and look after their own.
+        let share = self.config.share;
+        let mut own = cursors.clone();
+        own.by_partition
+            .retain(|partition, _| share.holds(*partition));
+        own.belong_to(self.sink.name(), &self.config.job, bound)?;
         self.admitted = true;
         self.cursors = cursors;
         self.places = Some(BTreeMap::new());

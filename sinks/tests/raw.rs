@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 
 use flow_proto::{Coordinate, EnrichedFlow};
 use flow_sinks::{
-    Adoption, Applied, Held, RawBlock, RawCursors, RawFollower, RawSink, RawSpan, RawTopic,
-    RawWalked, SinkError, SinkErrorKind, Step,
+    Adoption, Applied, FollowerConfig, Held, RawBlock, RawCursors, RawFollower, RawSink, RawSpan,
+    RawTopic, RawWalked, Share, SinkError, SinkErrorKind, Step,
 };
 use flow_state::{Position, Published};
 use rusqlite::Connection;
@@ -464,6 +464,49 @@ fn a_store_of_another_job_is_refused() {
         let back = format!("UPDATE flow_pipeline_raw_cursors SET job = '{JOB}'");
         connection.execute_batch(&back).unwrap();
     }
+}
+
+/// It opens late, when another process of the job has gone on beyond what this one has restored.
+#[test]
+fn a_store_may_be_ahead_in_the_partitions_of_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path(), 1, Break::Nothing);
+    run.job.checkpoint_of(|cut, starts| {
+        for partition in [0, 1] {
+            starts.insert(partition, START);
+            cut.insert(partition, position(20));
+        }
+    });
+    while run.step().unwrap() != Some(Step::CaughtUp) {}
+    let admit = |process| {
+        let share = Share {
+            process,
+            processes: 2,
+        };
+        let records = Records {
+            earliest: Arc::clone(&run.earliest),
+        };
+        RawFollower::new(
+            (sink(&run.path), Box::new(records)),
+            run.job.state.clone(),
+            Arc::clone(&run.job.published),
+            (Arc::clone(&run.job.acks), 0),
+            FollowerConfig {
+                share,
+                ..run.job.config()
+            },
+        )
+        .admit()
+    };
+    let ahead = "UPDATE flow_pipeline_raw_cursors SET checkpoint = 9 WHERE topic_partition = 0";
+    let connection = Connection::open(&run.path).unwrap();
+    assert_eq!(connection.execute(ahead, ()).unwrap(), 1);
+    admit(1).unwrap();
+    let refused = admit(0).unwrap_err();
+    assert!(
+        refused.to_string().contains("holds checkpoint 9"),
+        "{refused}"
+    );
 }
 
 #[test]
