@@ -13,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use flow_dataflow::{JobConfig, Takeover};
+use flow_proto::RowRecord;
 use flow_sinks::{Adoption, Held, Store};
 use flow_state::{Checkpoint, Put, StateStore};
 use flow_topic::Topic;
@@ -27,7 +28,7 @@ const GENERATIONS: u64 = 1 << 15;
 /// Takes them over, if there is anything to be taken over.
 ///
 /// # Errors
-/// If a store cannot be reached, or the state does not fit topic and options: then nothing has changed. Later: it is to be
+/// If a store cannot be reached, or the state is damaged or does not fit topic and options: then nothing has changed. Later: it is to be
 /// done again.
 pub(crate) fn adopt(
     config: &JobConfig,
@@ -50,6 +51,10 @@ pub(crate) fn adopt(
         return Ok(());
     }
     let base = flow_dataflow::base(config, topic, newest)?;
+    // A state that can't be restored must not take a store from a job that perhaps can.
+    for name in base.segments.keys() {
+        state.read_segment::<RowRecord>(*name)?;
+    }
     let takeover = takeover(state, &base, &held)?;
     let (number, generation) = (takeover.number, takeover.generation);
     let from_secs = base.timeline.retired_secs;

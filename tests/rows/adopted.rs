@@ -193,6 +193,37 @@ fn state_is_an_older_copy(job: &Job) {
     job.equals_the_oracle();
 }
 
+/// A copy that lacks a segment is of no use, and takes nothing over.
+fn state_lacks_a_segment(job: &Job) {
+    let mut flows = generator(FLOWS, 24);
+    write(&job.world, &mut flows, FLOWS / 2);
+    job.must_end(&[]);
+    let kept = job.world.path("kept");
+    copy(&job.files.state, &kept);
+    write(&job.world, &mut flows, FLOWS / 6);
+    job.must_end(&[]);
+    let (newer, store) = (job.world.path("newer"), &job.stores()[0]);
+    fs::rename(&job.files.state, &newer).expect("moved");
+    copy(&kept, &job.files.state);
+    let segments = fs::read_dir(job.files.state.join("segments")).expect("a folder");
+    let segment = segments.flatten().next().expect("one at least").path();
+    fs::remove_file(&segment).expect("it was there");
+    let held = || store.query("select * from flow_pipeline_cursors");
+    let before = held();
+    let ended = job.end(&["--adopt"]);
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(74), "{told}");
+    let name = segment.to_str().expect("text");
+    assert!(told.contains(name) && told.contains("missing"), "{told}");
+    assert_eq!(held(), before, "{told}");
+    // The state that is whole still owns it.
+    fs::remove_dir_all(&job.files.state).expect("it was there");
+    fs::rename(&newer, &job.files.state).expect("moved");
+    write(&job.world, &mut flows, FLOWS / 3);
+    job.must_end(&[]);
+    job.equals_the_oracle();
+}
+
 /// The job before, stopped while another takes over, and continued after.
 fn zombie_writes_nothing(job: &mut Job) {
     let mut flows = generator(FLOWS, 23);
@@ -248,6 +279,11 @@ fn a_lost_state() {
 #[test]
 fn an_older_copy_of_the_state() {
     state_is_an_older_copy(&Job::new("copied", Vec::new()));
+}
+
+#[test]
+fn a_state_that_lacks_a_segment() {
+    state_lacks_a_segment(&Job::new("lacking-state", Vec::new()));
 }
 
 #[test]
