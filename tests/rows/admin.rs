@@ -1,10 +1,16 @@
 //! What an administrator does to a topic of a real broker: more partitions, fewer records, another topic of the same name.
+//! And what he asks: which broker leads a partition.
+
+use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// How long a broker may take to tell what it knows.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A client beside the program's own, for one topic.
 pub(crate) struct Admin {
@@ -53,6 +59,16 @@ impl Admin {
         for element in self.runtime.block_on(gone).expect("an answer").elements() {
             element.error().expect("deleted");
         }
+    }
+
+    /// The leader of each partition and the number of its replicas in sync; `None`: nobody says.
+    pub(crate) fn leaders(&self) -> Option<Vec<(i32, usize)>> {
+        let client = self.client.inner();
+        let told = client.fetch_metadata(Some(&self.topic), ANSWER).ok()?;
+        let mut of: Vec<_> = told.topics().first()?.partitions().iter().collect();
+        of.sort_by_key(|partition| partition.id());
+        let each = of.iter().map(|one| (one.leader(), one.isr().len()));
+        Some(each.collect())
     }
 
     /// Deletes it.

@@ -25,6 +25,7 @@ mod gaps;
 mod gaps_on_kafka;
 mod grown;
 mod kills;
+mod leaders;
 mod memory;
 mod namespace;
 mod network;
