@@ -13,7 +13,7 @@ use crate::failure::{Exit, Failure};
 /// Without a signal, how long sinks may take; for a job that reads to the end, how long without writing a row.
 const UNASKED: Duration = Duration::from_secs(60);
 /// How long they may take once a signal has asked for the end; supervisors wait for 60 s.
-const ASKED: Duration = Duration::from_secs(20);
+pub(crate) const ASKED: Duration = Duration::from_secs(20);
 /// How long a sink may take to hear that it is to stop; one that waits for a server hears nothing.
 const HEARING: Duration = Duration::from_secs(5);
 /// Between two looks at threads that end.

@@ -164,7 +164,7 @@ fn watch(
     let (mut flows, mut at, mut rate) = (0, Instant::now(), 0);
     let mut rows_told = false;
     while !stop.load(Ordering::Acquire) && run_for.is_none_or(|limit| began.elapsed() < limit) {
-        if demo.running.is_finished() {
+        if demo.running.is_over() {
             break; // it has failed: the end says why
         }
         demo.running.show_lags();
@@ -222,7 +222,7 @@ impl Demo {
         let status = Arc::clone(&self.running.status);
         settle(|| {
             let at = status.look().positions;
-            self.running.is_finished()
+            self.running.is_over()
                 || ends
                     .iter()
                     .all(|(p, end)| at.get(p).is_some_and(|at| at.offset >= *end))

@@ -75,7 +75,13 @@ impl From<CollectError> for Failure {
 
 impl From<StateError> for Failure {
     fn from(error: StateError) -> Failure {
-        let exit = match &error {
+        Failure::from(&error)
+    }
+}
+
+impl From<&StateError> for Failure {
+    fn from(error: &StateError) -> Failure {
+        let exit = match error {
             StateError::Taken { .. } => Exit::Taken,
             StateError::Foreign { .. } | StateError::Newer { .. } | StateError::Unusable { .. } => {
                 Exit::Config
@@ -87,7 +93,7 @@ impl From<StateError> for Failure {
             },
             _ => Exit::Io,
         };
-        Failure::from_error(exit, &error)
+        Failure::from_error(exit, error)
     }
 }
 

@@ -19,6 +19,7 @@ mod exits;
 mod failure;
 mod http;
 mod job_status;
+mod last_checkpoint;
 mod manual;
 mod mock;
 mod opened;

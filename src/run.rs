@@ -75,7 +75,7 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let page = page(options, registry, status, (counted, names));
     let _server = http::serve_at(bound, page)?;
     let mut line = LiveLine::new();
-    while !running.is_finished() {
+    while !running.is_over() {
         if stop.load(Ordering::Acquire) {
             running.stop();
         }

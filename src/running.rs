@@ -1,13 +1,14 @@
 //! A running job: its dataflow thread, and a thread for each sink that follows the checkpoints.
 //!
 //! Law 6: a sink that fails for good ends the job; one that is down does not. At the end every sink catches up with
-//! the last checkpoint, within a limit of time.
+//! the last checkpoint, within a limit of time; so is the last checkpoint written.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use flow_dataflow::{Clock, Job, JobConfig, JobError, Plan, RawReader, Snapshot, Status, key};
 use flow_sinks::{
@@ -20,8 +21,12 @@ use flow_topic::Topic;
 use crate::catch_up::{self, Look};
 use crate::cluster::Place;
 use crate::failure::{Exit, Failure};
+use crate::last_checkpoint::LastCheckpoint;
 use crate::raw_topic::JobTopic;
 use crate::watchdog::Watchdog;
+
+/// Between two looks at a job that ends.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What a job is made of.
 pub(crate) struct Parts {
@@ -45,6 +50,7 @@ pub(crate) struct Running {
     published: Arc<Published>,
     stop: Arc<AtomicBool>,
     until_end: bool,
+    last: LastCheckpoint,
     /// What the sinks have written, and their names.
     written: Written,
     lags: Vec<Lag>,
@@ -106,6 +112,7 @@ impl Running {
         let watchdog = (processes > 1)
             .then(|| Watchdog::start(parts.config.process, place.addresses, Arc::clone(&status)))
             .transpose()?;
+        let last = LastCheckpoint::new(parts.state.place(), parts.config.process);
         let written = (parts.sink_metrics, names);
         let job = Job {
             config: parts.config,
@@ -131,6 +138,7 @@ impl Running {
             published,
             stop,
             until_end,
+            last,
             written,
             lags,
             watchdog,
@@ -147,13 +155,40 @@ impl Running {
         show(&self.lags);
     }
 
-    /// Whether the dataflow has ended, by itself or because it was told to.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.job.is_finished()
+    /// Whether the dataflow has ended, by itself or because it was told to, or has been waited for long enough.
+    pub(crate) fn is_over(&self) -> bool {
+        if self.job.is_finished() {
+            return true;
+        }
+        let look = self.status.look();
+        // Another process may have been told: its signal comes with a tick.
+        let stopping = look.stopping || (look.closing && !self.until_end);
+        (stopping || self.stop.load(Ordering::Acquire)) && self.last.is_given_up(&look)
+    }
+
+    /// Ends without the last checkpoint. What waits for the state is left to the end of the process.
+    fn leave(self) -> Failure {
+        let look = self.status.look();
+        let durable = self.published.newest().map(|newest| newest.number);
+        let failure = self.last.failure(&look, durable);
+        drop(self.watchdog);
+        self.published.abandon();
+        match catch_up::join(self.followers) {
+            // It is why the job was told to stop.
+            Ok(Err(error)) if !error.is_retry() => error.into(),
+            Ok(_) => failure,
+            Err(died) => died,
+        }
     }
 
     /// Waits for the end of the dataflow and of every sink. `asked`: raised by a signal, which leaves less time.
     pub(crate) fn join(self, asked: &AtomicBool) -> Result<Snapshot, Failure> {
+        while !self.is_over() {
+            thread::sleep(LOOK); // threads can't be joined with a limit of time
+        }
+        if !self.job.is_finished() {
+            return Err(self.leave());
+        }
         let died = |_| Failure::new(Exit::Bug, "a thread of the job has died");
         let job = self.job.join().map_err(died)?;
         drop(self.watchdog);

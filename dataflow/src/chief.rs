@@ -226,6 +226,7 @@ impl Chief {
             shown.retired_secs = ledger.timeline.retired_secs;
             shown.waiting = waiting;
             shown.closing = self.ticks.is_none();
+            shown.stopping = self.driver.stopping;
             shown.heard_of.clone_from(&self.heard_of);
             if shown.positions != ledger.positions {
                 shown.positions.clone_from(&ledger.positions);

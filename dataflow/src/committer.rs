@@ -12,8 +12,12 @@ use flow_topic::Topic;
 use prometheus_client::metrics::counter::Counter;
 
 use crate::config::{JobConfig, broken};
+use crate::status::Status;
 use crate::trouble::Trouble;
 use crate::turns::{self, Did, Turns};
+
+/// What it asks of the state once a checkpoint is published.
+const DELETION: &str = "deletion of old files";
 
 /// How a put ended.
 pub(crate) enum Outcome {
@@ -62,6 +66,7 @@ pub(crate) struct CommitDesk {
     outcomes: mpsc::Sender<Outcome>,
     stage: Stage,
     trouble: Trouble,
+    status: Arc<Status>,
 }
 
 impl CommitDesk {
@@ -69,7 +74,7 @@ impl CommitDesk {
         state: StateStore,
         (published, acks): (Arc<Published>, Arc<Acks>),
         (topic, config): (Arc<dyn Topic>, JobConfig),
-        failed: Counter,
+        (failed, status): (Counter, Arc<Status>),
     ) -> (Committer, CommitDesk) {
         let (to_desk, orders) = mpsc::channel();
         let (outgoing, outcomes) = mpsc::channel();
@@ -82,7 +87,8 @@ impl CommitDesk {
             orders,
             outcomes: outgoing,
             stage: Stage::Idle,
-            trouble: Trouble::new("checkpoint", failed),
+            trouble: Trouble::new("checkpoint", failed, Arc::clone(&status)),
+            status,
         };
         let committer = Committer {
             orders: to_desk,
@@ -95,6 +101,7 @@ impl CommitDesk {
         if broken!(self.config, SinkFedUnrecorded) {
             self.published.publish(Arc::new((*checkpoint).clone()));
         }
+        self.trouble.begins(checkpoint.number);
         match self.state.put(&checkpoint) {
             Ok(Put::Won) => {
                 self.trouble.over(checkpoint.number);
@@ -106,7 +113,7 @@ impl CommitDesk {
             Ok(Put::Lost) => return self.tell(Outcome::Lost(checkpoint.number), &wake),
             Err(error) => {
                 // The disk may have room again later; the sources stop at their bound until then.
-                self.trouble.failed(&error, checkpoint.number);
+                self.trouble.failed(error, checkpoint.number);
                 self.stage = Stage::Put((checkpoint, wake));
                 return Did::Failed;
             }
@@ -125,9 +132,11 @@ impl CommitDesk {
 
     fn delete(&mut self, checkpoint: Arc<Checkpoint>, wake: &Thread) -> Did {
         let passed = self.acks.raw_lowest();
+        self.status.asked(DELETION, checkpoint.number);
         if let Err(error) = self.state.delete_unlisted(&checkpoint, passed) {
             tracing::warn!(%error, "files that are no longer needed could not be deleted");
         }
+        self.status.answered(DELETION);
         self.tell(Outcome::Durable(checkpoint), wake)
     }
 

@@ -75,9 +75,10 @@ impl Crew {
         let failure = Failure::default();
         let process = u32::try_from(config.process).unwrap_or(u32::MAX);
         let shape = (process, config.workers);
-        let failed = job.metrics.failed_writes.clone();
+        let failed = &job.metrics.failed_writes;
         let named = segments_named(job, start.attempt);
-        let (writer, segments) = SegmentDesk::new(job.state.clone(), named, shape, failed.clone());
+        let shows = || (failed.clone(), Arc::clone(&job.status));
+        let (writer, segments) = SegmentDesk::new(job.state.clone(), named, shape, shows());
         let mut desks: Vec<(&'static str, Box<dyn Turns + Send>)> = Vec::new();
         desks.push(("segment-writer", Box::new(segments)));
         let published = Arc::clone(&job.published);
@@ -87,7 +88,7 @@ impl Crew {
                 job.state.clone(),
                 told,
                 (Arc::clone(&job.topic), config.clone()),
-                failed,
+                shows(),
             );
             desks.push(("committer", Box::new(desk)));
             let lookout = (!config.until_end).then(|| {

@@ -65,6 +65,8 @@ pub(crate) struct Driver {
     read: BTreeMap<usize, u64>,
     ended: u32,
     failed: bool,
+    /// It was told to stop, however far it had come.
+    pub(crate) stopping: bool,
     phase: Phase,
     idle_since_millis: Option<u64>,
     sealing: Option<Sealing>,
@@ -109,6 +111,7 @@ impl Driver {
             read: BTreeMap::new(),
             ended: 0,
             failed: false,
+            stopping: false,
             phase: Phase::Running,
             idle_since_millis: None,
             sealing: None,
@@ -208,6 +211,7 @@ impl Driver {
 
     /// Asks for the end: one more checkpoint, then the ticks close.
     pub(crate) fn stop(&mut self) {
+        self.stopping = true;
         if matches!(self.phase, Phase::Running | Phase::Ended(_)) {
             self.phase = Phase::Stopping;
         }

@@ -55,6 +55,6 @@ pub use operator::operator;
 pub use plan::Plan;
 pub use raw::{RawRead, RawReader, RawSpan};
 pub use restore::fits;
-pub use status::{Snapshot, Status, Waiting};
+pub use status::{Snapshot, Status, Undone, Waiting};
 pub use turns::{Did, Turns};
 pub use worker_loop::WorkerLoop;

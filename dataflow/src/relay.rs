@@ -16,6 +16,9 @@ use crate::turns::{self, Did, Turns};
 /// The last checkpoint is asked for so often before the relay gives it up: with the pause between two tries, 15 s.
 const TRIES: u32 = 30;
 
+/// What it asks of the state.
+const READING: &str = "checkpoint of process 0";
+
 /// What the relay is told.
 enum News {
     /// This checkpoint is durable.
@@ -117,15 +120,18 @@ impl RelayDesk {
 
     fn one(&mut self, news: News) -> Did {
         let (News::Durable(number) | News::Last(number)) = news;
+        self.status.asked(READING, number);
         let done = match self.publish(number) {
             // One that is durable and not there any more was followed by others, of which there will be news.
             Ok(published) => published || matches!(news, News::Durable(_)),
             Err(error) => {
                 tracing::warn!(%error, "a checkpoint of process 0 can't be read yet");
+                self.status.failed(READING, error);
                 false
             }
         };
         if done {
+            self.status.answered(READING);
             self.tries = 0;
             return Did::Something;
         }

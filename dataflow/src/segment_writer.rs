@@ -4,13 +4,14 @@
 //! Law 5: a failed write is tried again; the flow goes on meanwhile, within the bounds of the sources.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use flow_proto::RowRecord;
 use flow_state::{Group, SegmentName, StateError, StateStore};
 use prometheus_client::metrics::counter::Counter;
 use timely::scheduling::SyncActivator;
 
+use crate::status::Status;
 use crate::tick::Sealed;
 use crate::trouble::Trouble;
 use crate::turns::{self, Did, Turns};
@@ -54,12 +55,12 @@ pub(crate) struct SegmentDesk {
 }
 
 impl SegmentDesk {
-    /// For process number `process`, with so many workers of its own. `failed` counts tries that fail.
+    /// For process number `process`, with so many workers of its own. Counts tries that fail, and shows what is under way.
     pub(crate) fn new(
         state: StateStore,
         attempt: u64,
         (process, workers): (u32, usize),
-        failed: Counter,
+        (failed, status): (Counter, Arc<Status>),
     ) -> (SegmentWriter, SegmentDesk) {
         let (parts, incoming) = mpsc::channel();
         let desk = SegmentDesk {
@@ -70,7 +71,7 @@ impl SegmentDesk {
             incoming,
             waiting: BTreeMap::new(),
             due: VecDeque::new(),
-            trouble: Trouble::new("segment", failed),
+            trouble: Trouble::new("segment", failed, status),
         };
         (SegmentWriter { parts }, desk)
     }
@@ -95,9 +96,10 @@ impl Turns for SegmentDesk {
     /// Takes one part, or tries to write one segment.
     fn turn(&mut self, wait: bool) -> Did {
         if let Some(whole) = self.due.front() {
+            self.trouble.begins(whole.name.number);
             if let Err(error) = whole.write(&self.state) {
                 // The disk may have room again later; until then the sources stop at their bound.
-                self.trouble.failed(&error, whole.name.number);
+                self.trouble.failed(error, whole.name.number);
                 return Did::Failed;
             }
             if let Some(whole) = self.due.pop_front() {

@@ -1,9 +1,9 @@
 //! What the job is doing, for people: the last state that worker 0 has shown.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use flow_state::{Position, SlotCounts, SlotSecs};
+use flow_state::{Position, SlotCounts, SlotSecs, StateError};
 
 /// What the job waits for while it reads nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +17,17 @@ pub enum Waiting {
     SlotCompletes(u64),
     /// Everything is read and every slot is complete.
     MoreRecords,
+}
+
+/// What the state was asked and has not done yet.
+#[derive(Clone, Debug, Default)]
+pub struct Undone {
+    /// The checkpoint that it belongs to.
+    pub checkpoint: u64,
+    /// Tries that have failed; another one is under way, or follows.
+    pub failed: u64,
+    /// Why the last one has.
+    pub error: Option<Arc<StateError>>,
 }
 
 /// A look at a running job.
@@ -42,6 +53,10 @@ pub struct Snapshot {
     pub heard_of: BTreeMap<usize, u64>,
     /// The last tick is out.
     pub closing: bool,
+    /// In process 0: it was told to stop, here or in another process.
+    pub stopping: bool,
+    /// What this process has asked of the state and waits for.
+    pub undone: BTreeMap<&'static str, Undone>,
 }
 
 /// Where worker 0 shows it.
@@ -55,6 +70,25 @@ impl Status {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// The state is asked for this.
+    pub(crate) fn asked(&self, what: &'static str, checkpoint: u64) {
+        self.show(|shown| shown.undone.entry(what).or_default().checkpoint = checkpoint);
+    }
+
+    /// It could not do it, and will be asked again.
+    pub(crate) fn failed(&self, what: &'static str, error: StateError) {
+        self.show(|shown| {
+            let undone = shown.undone.entry(what).or_default();
+            undone.failed += 1;
+            undone.error = Some(Arc::new(error));
+        });
+    }
+
+    /// It has answered for good.
+    pub(crate) fn answered(&self, what: &'static str) {
+        self.show(|shown| drop(shown.undone.remove(what)));
     }
 
     pub(crate) fn show(&self, change: impl FnOnce(&mut Snapshot)) {

@@ -92,6 +92,11 @@ impl StateStore {
         }
     }
 
+    /// Where it stands, for messages.
+    pub fn place(&self) -> &Path {
+        &self.held.shown
+    }
+
     /// What it stands on.
     pub fn objects(&self) -> &dyn Objects {
         self.held.objects.as_ref()

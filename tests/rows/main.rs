@@ -20,6 +20,7 @@ mod damaged;
 mod every_store;
 mod flowing;
 mod full_disk;
+mod full_end;
 mod full_state;
 mod gaps;
 mod gaps_on_kafka;
