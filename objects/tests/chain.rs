@@ -1,14 +1,17 @@
-//! Who wins a checkpoint over every store, what may be deleted, and damage.
+//! Who begins a state and wins a checkpoint over every store, what may be deleted, and damage.
 
 // Clippy takes only the functions marked as tests for tests, not their helpers; these tell what they skip.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
 
-use std::sync::Barrier;
+use std::io;
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
-use flow_state::{Deleted, Put, StateError, StateStore};
+use flow_objects::Remote;
+use flow_state::{Deleted, Objects, Opened, Placed, Put, StateError, StateStore};
+use object_store::memory::InMemory;
 use support::records::{checkpoint, name, records};
 use support::{memory, stands};
 
@@ -152,4 +155,57 @@ fn a_damaged_segment_gives_an_error_or_what_was_written() {
     objects.put(&object, 7, &[&whole]).unwrap();
     let segment = state.read_segment::<[u64; 9]>(name(1, 7)).unwrap();
     assert_eq!(segment.records(), records(1).concat());
+}
+
+/// A store in which another one puts an object after the first look for `format`, and before anything is listed.
+#[derive(Debug)]
+struct Raced {
+    objects: Remote,
+    other: Mutex<Option<(&'static str, &'static [u8])>>,
+}
+
+impl Objects for Raced {
+    fn put(&self, name: &str, attempt: u64, parts: &[&[u8]]) -> io::Result<()> {
+        self.objects.put(name, attempt, parts)
+    }
+
+    fn put_if_absent(&self, name: &str, attempt: u64, parts: &[&[u8]]) -> io::Result<Placed> {
+        self.objects.put_if_absent(name, attempt, parts)
+    }
+
+    fn open(&self, name: &str) -> io::Result<Box<dyn Opened>> {
+        self.objects.open(name)
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<String>> {
+        if let Some((name, words)) = self.other.lock().unwrap().take() {
+            self.objects.put(name, 0, &[words])?;
+        }
+        self.objects.list(folder)
+    }
+
+    fn delete(&self, name: &str) -> io::Result<()> {
+        self.objects.delete(name)
+    }
+}
+
+/// Two jobs are started at once on a place where nothing is: both have a state there, and the first checkpoint decides.
+#[test]
+fn a_state_that_another_job_begins_meanwhile_is_no_foreign_one() {
+    let begin = |name, words| {
+        let objects = Remote::new(Arc::new(InMemory::new()), "a/prefix").unwrap();
+        let other = Mutex::new(Some((name, words)));
+        StateStore::over(Arc::new(Raced { objects, other }), "raced")
+    };
+    let state = begin("format", b"flow-pipeline state, layout 1\n").unwrap();
+    assert_eq!(state.put(&checkpoint(1, 7, &[])).unwrap(), Put::Won);
+    let strangers: [(_, &'static [u8]); 2] = [
+        ("format", b"somebody's"),
+        ("letters", b"flow-pipeline state, layout 1\n"),
+    ];
+    for (name, words) in strangers {
+        let refused = begin(name, words);
+        let foreign = matches!(refused, Err(StateError::Foreign { .. }));
+        assert!(foreign, "{name}: {refused:?}");
+    }
 }

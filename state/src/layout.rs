@@ -40,18 +40,26 @@ pub(crate) fn look(objects: &dyn Objects, shown: &Path) -> Result<Found, StateEr
         what,
     };
     let format = shown.join(FORMAT);
-    let file = match objects.open(FORMAT) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
+    let open = || match objects.open(FORMAT) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(StateError::io("open", &format)(error)),
+    };
+    let file = match open()? {
+        Some(file) => file,
+        None => {
             let names = objects.list("").map_err(StateError::io("list", shown))?;
-            return match names.first() {
-                None => Ok(Found::Nothing),
-                Some(name) => Err(foreign(format!(
-                    "not empty (`{name}`) and no state of ours"
-                ))),
+            let Some(name) = names.first() else {
+                return Ok(Found::Nothing);
             };
+            // Another job that begins here may have put it since it was asked for.
+            let again = if names.iter().any(|name| name == FORMAT) {
+                open()?
+            } else {
+                None
+            };
+            again.ok_or_else(|| foreign(format!("not empty (`{name}`) and no state of ours")))?
         }
-        Err(error) => return Err(StateError::io("open", &format)(error)),
     };
     let mut words = vec![0; usize::try_from(file.length().min(FORMAT_BYTES)).unwrap_or(0)];
     file.read_at(0, &mut words)
