@@ -18,6 +18,7 @@ mod hosts;
 mod listen;
 mod proof;
 mod socket;
+mod told;
 mod wire;
 
 pub use connect::{Cluster, Sockets, connect};

@@ -1,16 +1,17 @@
 //! Answers the processes that call: those with a higher number than this one.
 //!
 //! Law 9: each caller has a thread and two seconds, and there are never more than `MOST` of them; whatever they send, the
-//! start goes on. Law 8: at most so many lines tell of callers that were turned away.
+//! start goes on. Law 8: few lines tell of callers that were turned away (`Told`).
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::connect::Shared;
+use crate::told::Told;
 use crate::wire::{self, Hello, MAGIC, Verdict};
 use crate::{proof, socket};
 
@@ -20,13 +21,11 @@ const MOST: usize = 64;
 const LOOK: Duration = Duration::from_millis(20);
 /// Time for a whole handshake.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
-/// Lines about callers that were turned away.
-const LINES: usize = 50;
 
 /// Accepts until the job has started.
 pub(crate) fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
     let busy = Arc::new(AtomicUsize::new(0));
-    let told = Arc::new(AtomicUsize::new(0));
+    let told = Arc::new(Mutex::new(Told::default()));
     while !shared.is_over() {
         let (stream, from) = match listener.accept() {
             Ok(caller) => caller,
@@ -44,15 +43,27 @@ pub(crate) fn listen(listener: &TcpListener, shared: &Arc<Shared>) {
         let (shared, answering, told) = (Arc::clone(shared), Arc::clone(&busy), Arc::clone(&told));
         let thread = thread::Builder::new().name("peer-answer".to_owned());
         let started = thread.spawn(move || {
-            if let Err(why) = answer(stream, from, &shared)
-                && told.fetch_add(1, Ordering::AcqRel) < LINES
-            {
-                tracing::warn!(%from, "a connection was turned away: {why}");
+            if let Err(why) = answer(stream, from, &shared) {
+                tell(&told, from, &why);
             }
             answering.fetch_sub(1, Ordering::AcqRel);
         });
         if started.is_err() {
             busy.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}
+
+/// Says that a caller was turned away, if that is still news.
+fn tell(told: &Mutex<Told>, from: SocketAddr, why: &str) {
+    let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+    let unsaid = told.another(from.ip(), why, Instant::now());
+    drop(told);
+    match unsaid {
+        None => {}
+        Some(0) => tracing::warn!(%from, "a connection was turned away: {why}"),
+        Some(more) => {
+            tracing::warn!(%from, "a connection was turned away, as {more} more since this was said last: {why}");
         }
     }
 }
