@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use flow_dataflow::JobConfig;
+use flow_dataflow::{JobConfig, JobError};
 use flow_sinks::{Source, Store};
-use flow_state::StateStore;
+use flow_state::{StateError, StateStore};
 use flow_tables::{Kind, TableSet};
 use flow_topic::{Context, Options, Topic, TopicError};
 
@@ -83,7 +83,11 @@ pub(crate) fn follow(
     let Some(place) = cluster::join(options, config, &topic.url(), asked)? else {
         return Ok(None);
     };
-    let state = flow_objects::join(&options.state)?;
+    // Process 0 has made one where there was none, so this is another place than its.
+    let state = flow_objects::join(&options.state).map_err(|error| match error {
+        StateError::Missing { .. } => JobError::OtherState.into(),
+        error => Failure::from(error),
+    })?;
     let goes_on = place.plan.as_ref().is_some_and(|plan| plan.base > 0);
     let raw = |url: &&String| flow_sinks::url::shape(url).is_ok_and(|shape| shape.raw);
     let sinks = options.sink.iter().filter(raw).cloned().collect();

@@ -147,8 +147,8 @@ fn strangers_and_misfits_are_turned_away_from_a_start() {
 fn a_process_with_another_state_is_refused() {
     let world = World::new("states");
     write(&world, &mut generator(200_000, 3), 20_000);
-    let (job, other) = (world.job("here"), world.job("there"));
-    // A state of its own, as on a disk that is not shared.
+    let (job, other, none) = (world.job("here"), world.job("there"), world.job("nowhere"));
+    // A state of its own, as on a disk that is not shared; or none, as in a place that is not mounted.
     world.run_to_end(&other, "1");
     let files = processes::files(&world, 2);
     let start = |job, process| {
@@ -156,13 +156,16 @@ fn a_process_with_another_state_is_refused() {
         command.stderr(Stdio::piped());
         command.spawn().expect("it starts")
     };
-    let (zero, one) = (start(&job, 0), start(&other, 1));
-    let one = one.wait_with_output().expect("ended");
-    let said = String::from_utf8_lossy(&one.stderr);
-    assert_eq!(one.status.code(), Some(78), "{said}");
-    assert!(said.contains("is not that of process 0"), "{said}");
-    let zero = zero.wait_with_output().expect("ended");
-    assert_eq!(zero.status.code(), Some(71), "the other one is lost");
+    for second in [&other, &none] {
+        let (zero, one) = (start(&job, 0), start(second, 1));
+        let one = one.wait_with_output().expect("ended");
+        let said = String::from_utf8_lossy(&one.stderr);
+        assert_eq!(one.status.code(), Some(78), "{said}");
+        assert!(said.contains("is not that of process 0"), "{said}");
+        let zero = zero.wait_with_output().expect("ended");
+        assert_eq!(zero.status.code(), Some(71), "the other one is lost");
+    }
+    assert!(!none.state.exists(), "it was only looked for");
 }
 
 #[test]
