@@ -53,8 +53,8 @@ pub(crate) fn run(options: &cli::Status) -> Result<(), Failure> {
 fn newest(path: &Path) -> Result<Checkpoint, Failure> {
     let state = flow_objects::join(path).map_err(|error| match error {
         StateError::Missing { .. } => {
-            let what = format!("state directory {}: no state of a job", path.display());
-            Failure::new(Exit::Config, what).hint("--state names the directory that run was given")
+            let what = format!("state {}: no state of a job", path.display());
+            Failure::new(Exit::Config, what).hint("--state names the place that run was given")
         }
         error => error.into(),
     })?;
@@ -71,17 +71,15 @@ fn newest(path: &Path) -> Result<Checkpoint, Failure> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(damaged.map_or_else(
-        || {
-            let what = format!(
-                "state directory {}: without a checkpoint yet",
-                path.display()
-            );
-            Failure::new(Exit::Config, what)
-                .hint("a job writes its first one within about ten seconds of the first flow")
-        },
-        Failure::from,
-    ))
+    if let Some(error) = damaged {
+        return Err(error.into());
+    }
+    // There has never been one, or a job has set them all aside as damaged, which this tells as it tells the job.
+    state.newest()?.ok_or_else(|| {
+        let what = format!("state {}: without a checkpoint yet", path.display());
+        Failure::new(Exit::Config, what)
+            .hint("a job writes its first one within about ten seconds of the first flow")
+    })
 }
 
 /// Where a topic's partitions end.

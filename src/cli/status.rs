@@ -9,8 +9,8 @@ use crate::units::When;
 /// `status`.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
-    /// Directory of checkpoints; a job may hold it meanwhile.
-    #[arg(long, value_name = "DIR", required_unless_present = "sink")]
+    /// Where a job's checkpoints are: a directory, or s3://BUCKET/PREFIX; the job may hold it meanwhile.
+    #[arg(long, value_name = "DIR|URL", required_unless_present = "sink")]
     pub(crate) state: Option<PathBuf>,
     /// Topic that the job reads, to say how many records it has not read yet.
     #[arg(long, value_name = "URL", requires = "state")]

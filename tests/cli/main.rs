@@ -9,6 +9,7 @@ mod process;
 mod schema;
 mod servers;
 mod settings;
+mod status;
 mod templates;
 mod topic;
 
