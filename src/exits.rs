@@ -28,6 +28,10 @@ impl From<TopicError> for Failure {
     }
 }
 
+/// For a topic that was deleted and made anew.
+const OTHER_TOPIC: &str = "to begin with the new topic give --state a new place, and --sink new databases; or restore the \
+                           old topic";
+
 /// What to do about an error of the topic, where its line does not say it.
 fn next_step(error: &TopicError) -> Option<String> {
     let hint = match error {
@@ -41,6 +45,7 @@ fn next_step(error: &TopicError) -> Option<String> {
         TopicError::Damaged { .. } => {
             "the disk has changed it: restore the topic from a copy, or begin anew with another one"
         }
+        TopicError::Replaced { .. } => OTHER_TOPIC,
         TopicError::Gap { .. } => "retention was faster: read from a later place on",
         TopicError::Unreachable { .. } => {
             "do the brokers run, at these addresses, and does their listener speak this security.protocol?"
@@ -138,10 +143,12 @@ impl From<JobError> for Failure {
                 "--accept-gap goes on at the first record there is and marks these slots in slots.missing_partitions; or \
                  begin anew with an empty state directory and a new database",
             ),
-            JobError::OtherConfig { .. }
-            | JobError::OtherState
-            | JobError::OtherTopic { .. }
-            | JobError::Tables { .. } => Failure::from_error(Exit::Config, &error),
+            JobError::OtherTopic { .. } => {
+                Failure::from_error(Exit::Config, &error).hint(OTHER_TOPIC)
+            }
+            JobError::OtherConfig { .. } | JobError::OtherState | JobError::Tables { .. } => {
+                Failure::from_error(Exit::Config, &error)
+            }
             _ => Failure::from_error(Exit::Bug, &error),
         }
     }

@@ -286,3 +286,34 @@ fn no_secret_of_a_url_is_told() {
         }
     }
 }
+
+/// In a directory; on a broker it is `tests/rows/remade.rs`.
+#[test]
+fn of_a_topic_made_anew_the_way_out_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| text(&folder.path().join(name));
+    let topic = format!("dir://{}", path("flows"));
+    let sink = format!("sqlite://{}", path("flows.db"));
+    let state = path("state");
+    let mock = |flows: &str| {
+        let pace = ["--from", "-2h", "--flows-per-second", "50"];
+        let arguments = [&["mock", "--topic", &topic, "--count", flows], &pace[..]].concat();
+        let ended = run(&arguments, &[]);
+        assert_eq!(ended.code, 0, "{ended:?}");
+    };
+    let job = ["run", "--until-end", "--topic", &topic, "--state", &state];
+    let job = [&job[..], &["--sink", &sink]].concat();
+    mock("20000");
+    let ended = run(&job, &[]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    std::fs::remove_dir_all(path("flows")).expect("deleted");
+    mock("100");
+    let ended = run(&job, &[]);
+    assert_eq!(ended.code, 78, "{ended:?}");
+    for words in [
+        "is not the one this state has read: it ends at offset ",
+        "\nhint: to begin with the new topic give --state a new place",
+    ] {
+        assert!(ended.stderr.contains(words), "{words}: {ended:?}");
+    }
+}

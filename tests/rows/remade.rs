@@ -31,8 +31,10 @@ fn make_anew(world: &World) {
     });
 }
 
-/// The one line that says why the program ends; others are the log's.
+/// The one line that says why the program ends, before one that says what to do; others are the log's.
 fn ending(said: &str) -> &str {
+    let hint = "to begin with the new topic give --state a new place";
+    assert!(said.contains(hint), "{said}");
     let mut lines = said
         .lines()
         .filter(|line| line.starts_with("flow-pipeline: "));
