@@ -17,6 +17,7 @@ use crate::lag::Lag;
 use crate::metrics::{Metrics, SinkMetrics};
 use crate::segment_rows::SegmentRows;
 use crate::share::Share;
+use crate::utc::utc;
 use crate::{Applied, Cursors, Delta, Sink, SinkError, slot_rows};
 
 /// Between tries: doubles from `first` to `most`.
@@ -304,7 +305,7 @@ impl Follower {
         if let Some(last) = lost.last() {
             tracing::warn!(
                 sink = self.sink.name(),
-                until_secs = last + window_secs,
+                until = %utc(last + window_secs),
                 "this store is new, the state is not: slots that had retired before are not in it; for all of the \
                  topic begin anew with an empty state directory"
             );

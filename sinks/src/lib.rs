@@ -40,6 +40,7 @@ pub mod sqlite;
 pub mod stdout;
 mod stored_slots;
 pub mod url;
+mod utc;
 
 pub use adoption::{Adoption, Held};
 pub use delta::{Applied, Cursors, Delta, Row, Rows, SlotRow, SlotState};

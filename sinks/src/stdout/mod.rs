@@ -12,7 +12,7 @@ use serde::Serializer;
 use serde_json::Value as Json;
 
 use crate::columns::{self, Kind, Table, Value};
-use crate::{Applied, Cursors, Delta, Row, Sink, SinkError};
+use crate::{Applied, Cursors, Delta, Row, Sink, SinkError, utc};
 
 /// Lines are gathered to blocks of this size. Bytes.
 const BUFFER_BYTES: usize = 1 << 16;
@@ -107,8 +107,5 @@ fn print(out: impl Write, table: &Table, row: &Row<'_>) -> Result<(), serde_json
 
 /// The time as text; as a number if no calendar has it.
 fn rfc3339(secs: u64) -> Json {
-    let time = i64::try_from(secs)
-        .ok()
-        .and_then(|s| jiff::Timestamp::from_second(s).ok());
-    time.map_or_else(|| secs.into(), |t| t.to_string().into())
+    utc::time(secs).map_or_else(|| secs.into(), Json::from)
 }
