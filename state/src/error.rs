@@ -39,7 +39,7 @@ pub enum StateError {
         known: u32,
     },
     /// A file does not match its checksum, its length or its name.
-    #[error("{}: damaged: {what}; restore the state from a copy, or begin anew with an empty one", path.display())]
+    #[error("{}: damaged: {what}; restore the state from a copy, or begin with an empty one by run --adopt", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum StateError {
         what: String,
     },
     /// A file that should be there is not.
-    #[error("{}: missing; restore the state from a copy, or begin anew with an empty one", path.display())]
+    #[error("{}: missing; restore the state from a copy, or begin with an empty one by run --adopt", path.display())]
     Missing {
         /// The file.
         path: PathBuf,
