@@ -45,6 +45,10 @@ pub(crate) fn of(error: &Error) -> io::Error {
                 "no connection; does the store run, at this endpoint?",
             ),
             (None, true) => (FaultKind::Unreachable, "the store has a fault of its own"),
+            (None, false) if code.is_empty() && NO_S3.iter().any(|no| said.contains(no)) => (
+                FaultKind::Refused,
+                "the endpoint does not answer as S3 does; correct endpoint= in --state",
+            ),
             (None, false) => (FaultKind::Failed, "the store has refused it"),
         },
     };
@@ -54,6 +58,18 @@ pub(crate) fn of(error: &Error) -> io::Error {
     }
     .into()
 }
+
+/// What the client says of answers without S3's XML, or without its headers: those of a web server or a proxy. Not of a 408
+/// or a 429, which a proxy may give for a while.
+const NO_S3: [&str; 7] = [
+    "non-2xx status code: 400",
+    "non-2xx status code: 404",
+    "non-2xx status code: 405",
+    "non-partial response",
+    "Content-Range header not present",
+    "Header missing from response",
+    "invalid list response",
+];
 
 const REGION: &str = "the bucket is in another region; give ?region=, or AWS_REGION";
 

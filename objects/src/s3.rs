@@ -51,10 +51,26 @@ pub(crate) fn connect(address: &Address) -> Result<Remote, StateError> {
         path: address.shown(),
         what,
     };
-    let store = builder.build().map_err(|error| {
-        let said = error.to_string();
-        unusable(said.split_whitespace().collect::<Vec<_>>().join(" "))
-    })?;
+    let store = builder
+        .build()
+        .map_err(|error| unusable(unbuilt(&error.to_string())))?;
     Remote::new(Arc::new(store), &address.prefix)
         .map_err(|error| unusable(format!("no thread can be started for it: {error}")))
+}
+
+/// Why there is no client, in one line.
+fn unbuilt(said: &str) -> String {
+    // The client's own words name fields, and half a pair of keys is by far the most frequent cause.
+    let half = |has: &str, lacks: &str| {
+        format!(
+            "{has} is set and {lacks} is not; set both, or neither where the machine has a role"
+        )
+    };
+    if said.contains("Missing SecretAccessKey") {
+        half("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    } else if said.contains("Missing AccessKeyId") {
+        half("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
+    } else {
+        said.split_whitespace().collect::<Vec<_>>().join(" ")
+    }
 }

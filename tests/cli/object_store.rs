@@ -64,19 +64,23 @@ fn error(status: u16, code: &str) -> (u16, String) {
 }
 
 /// A job that must end at once.
-fn job(state: &str) -> Ended {
+fn job(state: &str, keys: &[(&str, &str)]) -> Ended {
     let folder = tempfile::tempdir().expect("a folder");
     let topic = format!("dir://{}", folder.path().join("flows").display());
     let sink = format!("sqlite://{}", folder.path().join("flows.db").display());
     let arguments = ["run", "--topic", &topic, "--sink", &sink, "--state", state];
-    let ended = run(&arguments, &KEYS);
+    let ended = run(&arguments, keys);
     assert!(!ended.stderr.contains("hush"), "{ended:?}");
     ended
 }
 
 /// One line that says this, and the code.
 fn refused(state: &str, code: i32, says: &str) {
-    let ended = job(state);
+    refused_with(&KEYS, state, code, says);
+}
+
+fn refused_with(keys: &[(&str, &str)], state: &str, code: i32, says: &str) {
+    let ended = job(state, keys);
     assert_eq!(ended.code, code, "{ended:?}");
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:?}");
     assert!(ended.stderr.contains(says), "{says}: {ended:?}");
@@ -109,6 +113,35 @@ fn what_a_store_refuses_is_said_in_one_line() {
     let address = nobody.local_addr().expect("bound");
     drop(nobody);
     refused(&at(&format!("http://{address}")), 69, "does the store run");
+}
+
+#[test]
+fn a_server_that_is_no_s3_is_told_as_such() {
+    const NO_S3: &str = "the endpoint does not answer as S3 does";
+    const PAGE: &str = "<html><body>It works</body></html>";
+    let empty = server(|_, _| (404, "404 page not found\n".to_owned()));
+    refused(&at(&empty), 78, NO_S3);
+    let website = server(|_, _| (200, PAGE.to_owned()));
+    refused(&at(&website), 78, NO_S3);
+    let encrypted = server(|_, _| {
+        (
+            400,
+            "Client sent an HTTP request to an HTTPS server.".to_owned(),
+        )
+    });
+    refused(&at(&encrypted), 78, NO_S3);
+    // An answer of S3 that is not known here.
+    let strange = server(|_, _| error(400, "Strange"));
+    refused(&at(&strange), 74, "the store has refused it (Strange");
+}
+
+#[test]
+fn half_a_pair_of_keys_is_told_by_its_names() {
+    let state = at("http://127.0.0.1:9");
+    let says = "AWS_ACCESS_KEY_ID is set and AWS_SECRET_ACCESS_KEY is not";
+    refused_with(&KEYS[..1], &state, 78, says);
+    let says = "AWS_SECRET_ACCESS_KEY is set and AWS_ACCESS_KEY_ID is not";
+    refused_with(&KEYS[1..], &state, 78, says);
 }
 
 /// Law 5: a store that takes If-None-Match and does not heed it would let two jobs win one checkpoint.
