@@ -23,7 +23,7 @@ fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
     let ours = std::env::vars()
         .map(|(name, _)| name)
-        .filter(|name| name.starts_with("FLOW_PIPELINE_"));
+        .filter(|name| name.starts_with("FLOW_PIPELINE_") || name.starts_with("AWS_"));
     for name in ours {
         command.env_remove(name);
     }

@@ -32,14 +32,18 @@ pub(super) struct Proof {
     proved: Option<Mark>,
     /// Lent last when a survey was first heard of.
     recent: Option<Mark>,
+    /// Lent last of all.
+    last: Option<Mark>,
     surveys: u64,
     doubts: u64,
     asked: Option<Mark>,
 }
 
 impl Proof {
-    /// Takes note of the last record lent. True: there is a doubt, and a record to read again.
-    pub(super) fn look(&mut self, seen: Seen, lent: impl FnOnce() -> Option<Mark>) -> bool {
+    /// Takes note of the last record lent since the last look. True: there is a doubt, and a record to read again.
+    pub(super) fn look(&mut self, seen: Seen, lent: Option<Mark>) -> bool {
+        // All there is may be lent between two surveys.
+        self.last = lent.or(self.last);
         if seen.doubts > self.doubts {
             self.doubts = seen.doubts;
             self.asked = self.proved.or(self.recent);
@@ -48,7 +52,7 @@ impl Proof {
         if seen.surveys > self.surveys {
             self.surveys = seen.surveys;
             self.proved = self.recent;
-            self.recent = lent().or(self.recent);
+            self.recent = self.last;
         }
         false
     }
@@ -76,7 +80,7 @@ impl Proof {
 
     /// The reader goes on elsewhere.
     pub(super) fn forget(&mut self) {
-        (self.proved, self.recent, self.asked) = (None, None, None);
+        (self.proved, self.recent, self.last, self.asked) = (None, None, None, None);
     }
 }
 
@@ -96,23 +100,36 @@ mod tests {
     fn what_was_lent_since_the_last_survey_proves_nothing() {
         let mark = |offset| Mark::new(offset, 0, b"");
         let mut proof = Proof::default();
-        assert!(!proof.look(seen(1, 0), || Some(mark(10))));
-        assert!(!proof.look(seen(1, 0), || Some(mark(15))));
-        assert!(!proof.look(seen(2, 0), || Some(mark(20))));
+        assert!(!proof.look(seen(1, 0), Some(mark(10))));
+        assert!(!proof.look(seen(1, 0), Some(mark(15))));
+        assert!(!proof.look(seen(2, 0), Some(mark(20))));
         // Lent after survey 2: perhaps by another topic already.
-        assert!(!proof.look(seen(2, 0), || Some(mark(30))));
-        assert!(proof.look(seen(3, 1), || Some(mark(40))));
+        assert!(!proof.look(seen(2, 0), Some(mark(30))));
+        assert!(proof.look(seen(3, 1), Some(mark(40))));
         assert_eq!(proof.asked(), Some(mark(10)));
-        assert!(!proof.look(seen(3, 1), || None), "one doubt, one question");
+        assert!(!proof.look(seen(3, 1), None), "one doubt, one question");
+    }
+
+    #[test]
+    fn what_was_lent_between_two_surveys_is_remembered() {
+        let mut proof = Proof::default();
+        let mark = Mark::new(7, 0, b"");
+        assert!(!proof.look(seen(1, 0), None));
+        assert!(!proof.look(seen(1, 0), Some(mark)));
+        for surveys in [1, 2, 3] {
+            assert!(!proof.look(seen(surveys, 0), None));
+        }
+        assert!(proof.look(seen(4, 1), None));
+        assert_eq!(proof.asked(), Some(mark));
     }
 
     #[test]
     fn who_has_lent_nothing_has_nothing_to_prove() {
         let mut proof = Proof::default();
-        assert!(!proof.look(seen(1, 1), || None));
+        assert!(!proof.look(seen(1, 1), None));
         assert!(proof.asked().is_none());
-        proof.look(seen(2, 1), || Some(Mark::new(1, 0, b"")));
+        proof.look(seen(2, 1), Some(Mark::new(1, 0, b"")));
         proof.forget();
-        assert!(!proof.look(seen(3, 2), || None));
+        assert!(!proof.look(seen(3, 2), None));
     }
 }

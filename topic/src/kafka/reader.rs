@@ -107,7 +107,7 @@ impl KafkaReader {
     /// Takes what has been fetched.
     fn fill(&mut self) -> Result<(), TopicError> {
         let seen = self.watched.seen();
-        let doubted = self.proof.look(seen, || self.ring.mark());
+        let doubted = self.proof.look(seen, self.ring.mark());
         self.ring.clear();
         if let Some(offset) = self.replaced {
             return Err(self.is_replaced(offset));
