@@ -10,6 +10,7 @@ mod packs;
 mod pauses;
 mod recovery;
 mod run;
+#[path = "../../job/src/topic.rs"]
 mod topic;
 mod watch;
 

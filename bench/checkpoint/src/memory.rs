@@ -81,7 +81,7 @@ pub(crate) fn hold(phase: &str, keys: u64, flows: u64) -> anyhow::Result<()> {
     };
     while !there() {
         anyhow::ensure!(!running.is_finished(), "the job has ended");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(50)); // a look now and then leaves the job its cores
     }
     // What is under way beside the worker comes to its end.
     std::thread::sleep(Duration::from_secs(3));

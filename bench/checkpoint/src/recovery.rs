@@ -45,7 +45,7 @@ pub(crate) fn live(state: &Path, keys: u64) -> anyhow::Result<()> {
         if cut >= half {
             println!("ready");
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::sleep(Duration::from_millis(5)); // a look now and then leaves the job its cores
     }
 }
 

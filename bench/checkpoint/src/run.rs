@@ -10,7 +10,7 @@ use flow_state::{Acks, Published, StateStore};
 use flow_tables::TableSet;
 
 use crate::packs::Packs;
-use crate::topic::InMemory;
+use crate::topic::{InMemory, OnRead};
 use crate::watch::Watch;
 
 /// How often the state is sealed.
@@ -59,7 +59,7 @@ pub(crate) fn job(
         config,
         topic: Arc::new(InMemory {
             packs: Arc::clone(packs),
-            watches: Arc::clone(&watches),
+            on_read: on_read(&watches),
         }),
         tables: Arc::new(TableSet::default()),
         state: StateStore::open(state)?,
@@ -73,6 +73,17 @@ pub(crate) fn job(
         stop: Arc::new(AtomicBool::new(false)),
     };
     Ok((job, watches))
+}
+
+/// Partitions go to workers by their number.
+fn on_read(watches: &Arc<Vec<Watch>>) -> OnRead {
+    let watches = Arc::clone(watches);
+    Arc::new(move |partition| {
+        let worker = usize::try_from(partition).unwrap_or(0) % watches.len().max(1);
+        if let Some(watch) = watches.get(worker) {
+            watch.read();
+        }
+    })
 }
 
 /// A number from a file of `/proc/self`: the first on the line that begins so.

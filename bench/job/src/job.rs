@@ -37,7 +37,10 @@ pub(crate) fn run(
             until_end: true,
             ..JobConfig::default()
         },
-        topic: Arc::new(InMemory(Arc::clone(packs))),
+        topic: Arc::new(InMemory {
+            packs: Arc::clone(packs),
+            on_read: Arc::new(|_| ()),
+        }),
         tables: Arc::clone(tables),
         state: state.clone(),
         published: Arc::clone(&published),

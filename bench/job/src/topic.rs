@@ -1,5 +1,6 @@
-//! Packs in memory as a topic: what the job reads costs nothing to fetch.
+//! Packs in memory as a topic: what the job reads costs nothing to fetch. Every benchmark of the job reads from it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use flow_topic::{Bounds, Headers, Reader, RecordRef, Timestamps, Topic, TopicError, Writer};
@@ -9,14 +10,27 @@ use crate::packs::{Pack, Packs};
 /// Our pack header in its stored form.
 const HEADER: &[u8] = b"\x0dflow-pipeline\x01\x001";
 
+/// Told of each pack read: its partition, on the thread of the worker that has read it.
+pub(crate) type OnRead = Arc<dyn Fn(u32) + Send + Sync>;
+
 /// The topic.
-#[derive(Clone, Debug)]
-pub(crate) struct InMemory(pub(crate) Arc<Packs>);
+#[derive(Clone)]
+pub(crate) struct InMemory {
+    pub(crate) packs: Arc<Packs>,
+    pub(crate) on_read: OnRead,
+}
+
+impl fmt::Debug for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemory").finish_non_exhaustive()
+    }
+}
 
 impl InMemory {
     fn part(&self, partition: u32) -> &[Pack] {
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
-        self.0.partitions.get(index).map_or(&[], Vec::as_slice)
+        let parts = &self.packs.partitions;
+        parts.get(index).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -25,7 +39,7 @@ impl Topic for InMemory {
         "packs in memory".to_owned()
     }
     fn partitions(&self) -> Result<u32, TopicError> {
-        Ok(u32::try_from(self.0.partitions.len()).unwrap_or(u32::MAX))
+        Ok(u32::try_from(self.packs.partitions.len()).unwrap_or(u32::MAX))
     }
     fn timestamps(&self) -> Timestamps {
         Timestamps::Create
@@ -77,6 +91,7 @@ impl Reader for InMemoryReader {
     }
     fn advance(&mut self) {
         self.offset += 1;
+        (self.topic.on_read)(self.partition);
     }
     fn position(&self) -> u64 {
         self.offset
