@@ -26,14 +26,14 @@ pub(crate) fn keep_calling(process: usize, shared: &Arc<Shared>) {
     while !shared.is_over() {
         if !shared.is_connected(process) {
             let refusal = call(process, shared).err();
-            let since = match &refusal {
-                Some(Refusal::Taken(_)) => Some(*taken.get_or_insert_with(Instant::now)),
-                _ => None,
-            };
-            taken = since;
+            if !matches!(refusal, Some(Refusal::Taken(_))) {
+                taken = None;
+            }
             match refusal {
                 None => {}
-                Some(Refusal::Taken(why)) if since.is_none_or(|since| since.elapsed() < TAKEN) => {
+                Some(Refusal::Taken(why))
+                    if taken.get_or_insert_with(Instant::now).elapsed() < TAKEN =>
+                {
                     shared.note(process, why);
                 }
                 Some(Refusal::Again(why)) => shared.note(process, why),
