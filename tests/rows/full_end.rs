@@ -25,18 +25,10 @@ const LOST: i32 = 71;
 #[test]
 fn a_signal_while_the_disk_of_the_state_is_full() {
     let world = World::new("full-end");
-    let Some(disk) = Disk::make(&world.path("disk"), DISK_MIB) else {
+    let Some((disk, job, seen)) = Disk::with_state(&world, "full-end", DISK_MIB) else {
         return;
     };
     drop(world.topic());
-    let job = JobFiles {
-        state: world.path("disk").join("state"),
-        ..world.job("full-end")
-    };
-    let seen = JobFiles {
-        state: disk.seen().join("state"),
-        stores: job.stores.clone(),
-    };
     let stop = AtomicBool::new(false);
     let written = thread::scope(|scope| {
         let writing = scope.spawn(|| write_until(&world, &stop, RATE));

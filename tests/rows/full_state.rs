@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::flowing::{Stop, complete, write_until};
 use crate::own::{Disk, Live};
 use crate::store::Store;
-use crate::world::{JobFiles, World};
+use crate::world::World;
 
 const DISK_MIB: u64 = 48;
 /// Flows per second of simulated time.
@@ -28,14 +28,10 @@ const FLOWS: &str = "flow_pipeline_source_flows_total";
 #[test]
 fn a_full_disk_of_the_state_holds_up_checkpoints_and_loses_nothing() {
     let world = World::new("full-state");
-    let Some(disk) = Disk::make(&world.path("disk"), DISK_MIB) else {
+    let Some((disk, job, seen)) = Disk::with_state(&world, "full-state", DISK_MIB) else {
         return;
     };
     drop(world.topic());
-    let job = JobFiles {
-        state: world.path("disk").join("state"),
-        ..world.job("full-state")
-    };
     job.stores.iter().for_each(Store::apply_schema);
     let (store, log, page) = (&job.stores[0], world.path("log"), free());
     let stop = AtomicBool::new(false);
@@ -79,10 +75,6 @@ fn a_full_disk_of_the_state_holds_up_checkpoints_and_loses_nothing() {
     live.end();
     let mut command = disk.command(&world.run(&job, "1", &["--until-end"]));
     assert!(command.status().expect("it runs").success());
-    let seen = JobFiles {
-        state: disk.seen().join("state"),
-        stores: job.stores.clone(),
-    };
     println!("{written} flows; {}", world.compare(&seen));
 }
 

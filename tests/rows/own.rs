@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::namespace::Namespace;
 use crate::servers::Servers;
+use crate::world::{JobFiles, World};
 
 /// Servers of one test; they end with it, or with the process.
 pub(crate) struct Own {
@@ -146,6 +147,9 @@ impl Mounts {
     }
 }
 
+/// A disk, and a job whose state is there: for its processes, and from outside.
+pub(crate) type StateOnDisk = (Disk, JobFiles, JobFiles);
+
 /// A small disk for something that is no server.
 pub(crate) struct Disk {
     mounts: Mounts,
@@ -160,6 +164,17 @@ impl Disk {
             mounts: Mounts::make(path.parent()?, &[name], mebibytes)?,
             folder: path.to_owned(),
         })
+    }
+
+    /// With a job's state on it: the job as its own processes see it, and as it is seen from outside.
+    pub(crate) fn with_state(world: &World, name: &str, mebibytes: u64) -> Option<StateOnDisk> {
+        let disk = Disk::make(&world.path("disk"), mebibytes)?;
+        let at = |folder: PathBuf| JobFiles {
+            state: folder.join("state"),
+            ..world.job(name)
+        };
+        let (job, seen) = (at(world.path("disk")), at(disk.seen()));
+        Some((disk, job, seen))
     }
 
     /// A command that sees it.
