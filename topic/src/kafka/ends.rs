@@ -98,6 +98,7 @@ mod tests {
         seen.renew(Some(6), false);
         assert!(!seen.is_read(5) && seen.is_read(6));
     }
+
     #[test]
     fn a_partition_that_was_away_or_is_shorter_or_was_not_looked_at_is_in_doubt() {
         let mut seen = Seen::default();
