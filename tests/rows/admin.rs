@@ -22,8 +22,7 @@ pub(crate) struct Admin {
 impl Admin {
     /// Of the topic of a URL.
     pub(crate) fn of(url: &str) -> Admin {
-        let (_, place) = url.split_once("://").expect("a URL");
-        let (broker, topic) = place.rsplit_once('/').expect("a topic");
+        let (broker, topic) = parts(url);
         let client = ClientConfig::new()
             .set("bootstrap.servers", broker)
             .create()
@@ -77,6 +76,12 @@ impl Admin {
         let gone = self.client.delete_topics(&[&self.topic], &options);
         one(self.runtime.block_on(gone)).expect("deleted");
     }
+}
+
+/// Broker and topic of a URL.
+pub(crate) fn parts(url: &str) -> (&str, &str) {
+    let (_, place) = url.split_once("://").expect("a URL");
+    place.rsplit_once('/').expect("a topic")
 }
 
 /// The answer about the one topic.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use crate::admin;
 use crate::own::{Live, until};
 use crate::servers::Servers;
 use crate::world::World;
@@ -17,8 +18,7 @@ const MIB: usize = 1 << 20;
 
 /// Writes a record of so many zeros, as a producer of someone else would.
 fn drop_zeros(url: &str, bytes: usize) {
-    let (_, place) = url.split_once("://").expect("a URL");
-    let (broker, topic) = place.rsplit_once('/').expect("a topic");
+    let (broker, topic) = admin::parts(url);
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", broker)
         .set("compression.type", "zstd")
