@@ -42,19 +42,27 @@ pub(super) struct Proof {
 impl Proof {
     /// Takes note of the last record lent since the last look. True: there is a doubt, and a record to read again.
     pub(super) fn look(&mut self, seen: Seen, lent: Option<Mark>) -> bool {
-        // All there is may be lent between two surveys.
-        self.last = lent.or(self.last);
         if seen.doubts > self.doubts {
             self.doubts = seen.doubts;
-            self.asked = self.proved.or(self.recent);
+            // A reader that was not asked for a while may not have heard of a survey since; the older, the surer.
+            let known = self.proved.or(self.recent).or(self.last);
+            self.last = lent.or(self.last);
+            self.asked = known.or(self.last);
             return self.asked.is_some();
         }
+        // All there is may be lent between two surveys.
+        self.last = lent.or(self.last);
         if seen.surveys > self.surveys {
             self.surveys = seen.surveys;
             self.proved = self.recent;
             self.recent = self.last;
         }
         false
+    }
+
+    /// The last record lent.
+    pub(super) fn last(&self) -> Option<Mark> {
+        self.last
     }
 
     /// The record that is read again, if one is.
@@ -121,6 +129,16 @@ mod tests {
         }
         assert!(proof.look(seen(4, 1), None));
         assert_eq!(proof.asked(), Some(mark));
+    }
+
+    #[test]
+    fn a_doubt_that_is_the_first_news_after_a_record_asks_for_it() {
+        let mut proof = Proof::default();
+        let mark = |offset| Mark::new(offset, 0, b"");
+        assert!(!proof.look(seen(1, 0), None));
+        assert!(!proof.look(seen(1, 0), Some(mark(7))));
+        assert!(proof.look(seen(9, 1), Some(mark(8))));
+        assert_eq!(proof.asked(), Some(mark(7)));
     }
 
     #[test]

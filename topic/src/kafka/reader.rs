@@ -93,8 +93,7 @@ impl KafkaReader {
         // The old queue first: it would take the callback of the new one with it.
         self.queue = None;
         self.reached = None;
-        let from = self.proof.asked().map_or(self.position, |mark| mark.offset);
-        let queue = self.link.fetch(self.partition, from);
+        let queue = self.link.fetch(self.partition, self.start());
         let mut queue = queue.map_err(|e| self.topic.error("read", &e))?;
         if let Some(wake) = self.wake.clone() {
             queue.set_nonempty_callback(move || wake());
@@ -102,6 +101,11 @@ impl KafkaReader {
         self.queue = Some(queue);
         self.promise = promise;
         Ok(())
+    }
+
+    /// Where a fetch begins.
+    fn start(&self) -> u64 {
+        self.proof.asked().map_or(self.position, |mark| mark.offset)
     }
 
     /// Takes what has been fetched.
@@ -233,28 +237,30 @@ impl KafkaReader {
         }
         self.tried = Some(surveys);
         if let Ok(bounds) = self.topic.bounds(self.partition, QUESTION) {
-            self.compare(mark, bounds)?;
-            if self.promise > mark.offset {
+            self.compare(bounds)?;
+            match bounds.end > mark.offset {
                 // There are only control records from there on.
-                self.proof.waive();
-            } else if bounds.end > mark.offset {
-                self.fetch(bounds.end)?;
+                true if self.promise > mark.offset => self.proof.waive(),
+                true => self.fetch(bounds.end)?,
+                false => {}
             }
         }
         Ok(())
     }
 
-    /// What the place of a record that was lent before says: retention may take it, nothing else.
-    fn compare(&mut self, mark: Mark, bounds: Bounds) -> Result<(), TopicError> {
-        self.shorter = match mark.offset >= bounds.end {
-            true => self.shorter + 1,
-            false => 0,
-        };
-        if self.shorter >= SHORTER {
-            self.replaced = Some(mark.offset);
-            return Err(self.is_replaced(mark.offset));
+    /// What the places of records that were lent before say: retention may take them, nothing else.
+    fn compare(&mut self, bounds: Bounds) -> Result<(), TopicError> {
+        let beyond = self.proof.last().filter(|last| last.offset >= bounds.end);
+        self.shorter = beyond.map_or(0, |_| self.shorter + 1);
+        if let (Some(last), SHORTER..) = (beyond, self.shorter) {
+            self.replaced = Some(last.offset);
+            return Err(self.is_replaced(last.offset));
         }
-        if mark.offset < bounds.earliest {
+        if self
+            .proof
+            .asked()
+            .is_some_and(|mark| mark.offset < bounds.earliest)
+        {
             self.proof.waive();
         }
         Ok(())
@@ -274,12 +280,11 @@ impl KafkaReader {
         if self.gone.is_none() && self.tried != Some(surveys) {
             self.tried = Some(surveys);
             if let Ok(bounds) = self.topic.bounds(self.partition, QUESTION) {
-                if let Some(mark) = self.proof.asked() {
-                    self.compare(mark, bounds)?;
-                }
+                self.compare(bounds)?;
+                // A record that is to be read again may be there although the position is not.
                 if self.position < bounds.earliest {
                     self.gone = Some(bounds.earliest);
-                } else if self.position <= bounds.end {
+                } else if self.start() <= bounds.end {
                     return self.fetch(bounds.end);
                 }
             }
