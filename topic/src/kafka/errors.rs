@@ -32,6 +32,22 @@ pub(super) fn is_unknown(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// Whether a partition's leader has changed, or is being chosen: who asks again finds it.
+pub(super) fn is_moving(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as C;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            C::LeaderNotAvailable
+                | C::NotLeaderForPartition
+                | C::ReplicaNotAvailable
+                | C::FencedLeaderEpoch
+                | C::UnknownLeaderEpoch
+                | C::OffsetNotAvailable
+        )
+    )
+}
+
 /// The error of trying to do `what` with the topic `url`. `last`: what the connection has complained of before.
 pub(super) fn of(url: &str, what: &str, error: &KafkaError, last: Option<Complaint>) -> TopicError {
     let url = url.to_owned();

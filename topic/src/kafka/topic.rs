@@ -246,10 +246,22 @@ impl Inner {
     ) -> Result<Option<u64>, TopicError> {
         let consumer = self.first.consumer();
         let topic = &self.settings.address.topic;
-        let asked = std::iter::once((partition, at));
-        let found = ends::list_offsets(consumer, topic, asked, limit);
-        let offset =
-            found.and_then(|mut found| found.remove(&partition).unwrap_or(Ok(Offset::Invalid)));
+        let begun = Instant::now();
+        let offset = loop {
+            let left = limit.saturating_sub(begun.elapsed());
+            let asked = std::iter::once((partition, at));
+            let found = ends::list_offsets(consumer, topic, asked, left);
+            let offset =
+                found.and_then(|mut found| found.remove(&partition).unwrap_or(Ok(Offset::Invalid)));
+            match &offset {
+                // A leader that has only just changed: what this client knows of it is renewed, and the question put again.
+                Err(error) if errors::is_moving(error) && left > LOOK => {
+                    std::thread::sleep(LOOK);
+                    let _ = self.metadata();
+                }
+                _ => break offset,
+            }
+        };
         match offset.map_err(|e| self.error("ask for its offsets", &e))? {
             Offset::Offset(offset) => Ok(u64::try_from(offset).ok()),
             _ => Ok(None),
