@@ -23,7 +23,7 @@ use crate::failure::{Exit, Failure};
 use crate::running::random;
 
 /// Generations that a revision has room for, in stores whose numbers end at 2^63.
-const GENERATIONS: u64 = 1 << 15;
+pub(crate) const GENERATIONS: u64 = 1 << 15;
 
 /// Takes them over, if there is anything to be taken over.
 ///

@@ -5,6 +5,7 @@
 
 mod check;
 mod cluster;
+mod replay;
 mod schema;
 mod status;
 mod topic;
@@ -17,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use check::{Check, Completions, Man};
 pub(crate) use cluster::Cluster;
+pub(crate) use replay::{Range, Replay, Verify};
 pub(crate) use schema::{Schema, SchemaApply, SchemaDiff, SchemaPrint};
 pub(crate) use status::Status;
 pub(crate) use topic::{TailFormat, Topic, TopicCreate, TopicDescribe, TopicTail};
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Mock(Mock),
     /// Run the job: topic to 5-minute rows in sinks; goes on from the last checkpoint.
     Run(Run),
+    /// Compute slots again from the retained topic, and show how a store differs from that; with --apply replace them.
+    Replay(Replay),
+    /// Compute slots again as the job has counted them, and say whether stores hold just that.
+    Verify(Verify),
     /// Show what a job's state, and a store's table slots, say: how far it is, which slots are whole.
     Status(Status),
     /// Make, describe or read a topic.

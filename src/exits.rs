@@ -146,6 +146,8 @@ impl From<JobError> for Failure {
             JobError::OtherTopic { .. } => {
                 Failure::from_error(Exit::Config, &error).hint(OTHER_TOPIC)
             }
+            JobError::Retained { .. } => Failure::from_error(Exit::Config, &error)
+                .hint("name later slots, or restore the topic from a copy"),
             JobError::OtherConfig { .. } | JobError::OtherState | JobError::Tables { .. } => {
                 Failure::from_error(Exit::Config, &error)
             }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use flow_sinks::{SlotQuery, StoredSlot};
-use flow_state::{Checkpoint, Group, StateError};
+use flow_state::{Checkpoint, Group, StateError, StateStore};
 
 use crate::failure::{Exit, Failure};
 use crate::{cli, clock};
@@ -25,10 +25,11 @@ pub(crate) fn run(options: &cli::Status) -> Result<(), Failure> {
         troubled: options.troubled,
     };
     let job = options.state.as_deref().map(newest).transpose()?;
+    let job = job.map(|(_, checkpoint)| checkpoint);
     let ends = options.topic.as_deref().map(ends).transpose()?;
     let stored = options.sink.as_deref();
     let stored = stored
-        .map(|url| flow_sinks::slots(url, &query))
+        .map(|url| flow_sinks::look(url)?.slots(&query))
         .transpose()?;
     let of_job = job
         .as_ref()
@@ -49,8 +50,11 @@ pub(crate) fn run(options: &cli::Status) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The newest checkpoint that is whole.
-fn newest(path: &Path) -> Result<Checkpoint, Failure> {
+/// A job's state, and its newest checkpoint that is whole.
+///
+/// # Errors
+/// If there is none, or it cannot be read.
+pub(crate) fn newest(path: &Path) -> Result<(StateStore, Checkpoint), Failure> {
     let state = flow_objects::join(path).map_err(|error| match error {
         StateError::Missing { .. } => {
             let what = format!("state {}: no state of a job", path.display());
@@ -62,7 +66,7 @@ fn newest(path: &Path) -> Result<Checkpoint, Failure> {
     // The job may let go of any but its newest between the listing and the look.
     for number in state.numbers()?.into_iter().rev() {
         match state.checkpoint(number) {
-            Ok(Some(checkpoint)) => return Ok(checkpoint),
+            Ok(Some(checkpoint)) => return Ok((state, checkpoint)),
             Ok(None) => {}
             Err(error @ StateError::Damaged { .. }) => {
                 tracing::warn!(%error, "the checkpoint before it is shown");
@@ -75,11 +79,13 @@ fn newest(path: &Path) -> Result<Checkpoint, Failure> {
         return Err(error.into());
     }
     // There has never been one, or a job has set them all aside as damaged, which this tells as it tells the job.
-    state.newest()?.ok_or_else(|| {
+    let newest = state.newest()?;
+    let newest = newest.ok_or_else(|| {
         let what = format!("state {}: without a checkpoint yet", path.display());
         Failure::new(Exit::Config, what)
             .hint("a job writes its first one within about ten seconds of the first flow")
-    })
+    })?;
+    Ok((state, newest))
 }
 
 /// Where a topic's partitions end.
@@ -106,6 +112,7 @@ fn slots(job: &Checkpoint, query: &SlotQuery) -> Vec<StoredSlot> {
             .name()
             .to_owned(),
         partial: job.partial.contains(slot),
+        generation: job.generation(*slot, window).into(),
         flows: counts.flows,
         too_early: counts.too_early,
         too_late: counts.too_late,

@@ -27,6 +27,7 @@ mod opening;
 mod panic;
 mod progress;
 mod raw_topic;
+mod replay;
 mod run;
 mod running;
 mod schema;
@@ -59,6 +60,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Decode(options) => Ok(decode::run(&options.files, options.format)?),
         Command::Mock(options) => mock::run(&options),
         Command::Run(options) => run::run(&options),
+        Command::Replay(options) => replay::run(&options),
+        Command::Verify(options) => replay::verify::run(&options),
         Command::Status(options) => job_status::run(&options),
         Command::Topic(command) => topic::run(&command),
         Command::Schema(command) => schema::run(&command),

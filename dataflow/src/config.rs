@@ -4,8 +4,11 @@
 //! `RowConfig` is recorded in every checkpoint, and a job with another one is refused.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use flow_proto::Framing;
+
+use crate::replay::Replay;
 
 /// Nanoseconds in a second.
 pub const SECOND_NS: i64 = 1_000_000_000;
@@ -70,6 +73,22 @@ impl Default for RowConfig {
 }
 
 impl RowConfig {
+    /// From what stands in a checkpoint; `None` if this release knows it not.
+    pub fn of_recorded(recorded: &BTreeMap<String, String>) -> Option<RowConfig> {
+        let secs = |name: &str| recorded.get(name)?.strip_suffix('s')?.parse().ok();
+        let times = [SlotTime::Received, SlotTime::Start, SlotTime::End];
+        let framings = [Framing::Auto, Framing::Delimited, Framing::Bare];
+        let (mut rows, slot_time) = (RowConfig::default(), recorded.get("slot-time")?);
+        rows.window_secs = secs("window").filter(|secs| *secs > 0)?;
+        rows.lateness_secs = secs("allowed-lateness")?;
+        rows.slot_time = times.into_iter().find(|time| time.name() == slot_time)?;
+        let mut tried = framings.into_iter().map(|framing| RowConfig {
+            framing,
+            ..rows.clone()
+        });
+        tried.find(|rows| rows.recorded() == *recorded)
+    }
+
     /// As it stands in checkpoints: option name -> value.
     pub fn recorded(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
@@ -104,6 +123,8 @@ pub struct JobConfig {
     pub until_end: bool,
     /// Where it begins if the state is new.
     pub beginning: Beginning,
+    /// Reads a part of the topic again; then it is as with `until_end`.
+    pub replay: Option<Arc<Replay>>,
     /// Goes on over offsets that retention has deleted, and declares them as gaps; else they end the job.
     pub accept_gap: bool,
     /// A tick ends after this long, milliseconds.
@@ -138,6 +159,7 @@ impl Default for JobConfig {
             emit_delay_secs: 120,
             until_end: false,
             beginning: Beginning::Earliest,
+            replay: None,
             accept_gap: false,
             tick_millis: 1_000,
             tick_bytes: 32 << 20,
@@ -157,6 +179,12 @@ impl JobConfig {
     /// Workers of all processes: partition p is read, and shard s held, by the worker whose number is the remainder.
     pub fn all_workers(&self) -> usize {
         self.workers.max(1) * self.processes.max(1)
+    }
+
+    /// How long after its end, by the watermark, a slot is retired. Seconds.
+    pub(crate) fn hold_secs(&self) -> u64 {
+        let replay = self.replay.as_ref();
+        replay.map_or(self.rows.lateness_secs, |replay| replay.hold_secs)
     }
 
     /// Whether this worker, counted over all processes, reads that partition.

@@ -271,7 +271,7 @@ impl Driver {
 
     fn open(&mut self, now_millis: u64, last: bool) -> Tick {
         let window_secs = self.config.rows.window_secs;
-        let lateness_ns = i64::try_from(self.config.rows.lateness_secs)
+        let lateness_ns = i64::try_from(self.config.hold_secs())
             .unwrap_or(i64::MAX)
             .saturating_mul(SECOND_NS);
         let mut tick = Tick {

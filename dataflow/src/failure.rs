@@ -54,6 +54,18 @@ pub enum JobError {
         /// So many partitions more have gaps.
         more: usize,
     },
+    /// Retention has deleted what a replay needs.
+    #[error("{url}: partition {partition}: retention has deleted what these slots need, up to offset {earliest}{}", since(*retained_ns))]
+    Retained {
+        /// The topic's URL.
+        url: String,
+        /// The partition.
+        partition: u32,
+        /// The first offset that is there.
+        earliest: u64,
+        /// The topic's timestamp there, ns since 1970; `None`: there is no record any more.
+        retained_ns: Option<i64>,
+    },
     /// Tables.
     #[error("table version {version} of the state can't be loaded: {what}")]
     Tables {
@@ -95,6 +107,11 @@ impl JobError {
     pub(crate) fn ended() -> JobError {
         JobError::Peer("process 0 has ended before its time".to_owned())
     }
+}
+
+fn since(retained_ns: Option<i64>) -> String {
+    let time = retained_ns.and_then(|ns| jiff::Timestamp::from_nanosecond(i128::from(ns)).ok());
+    time.map_or_else(String::new, |time| format!(", written at {time}"))
 }
 
 fn others(more: usize) -> String {

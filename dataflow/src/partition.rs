@@ -4,6 +4,7 @@
 //! by whom it is read. A pack is counted as a whole in one tick, or held back as a whole.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use flow_proto::{FlowCore, PACK_HEADER, messages};
 use flow_state::{Gap, Position, SlotSecs};
@@ -16,6 +17,7 @@ use crate::failure::JobError;
 use crate::gap::{accepted, gap, next_ns};
 use crate::metrics::Metrics;
 use crate::preaggregate::PreAggregate;
+use crate::replay::Replay;
 use crate::tick::{Cut, Met, Tally, Tick};
 use crate::unreadable::{Unreadable, Why};
 
@@ -50,6 +52,8 @@ pub(crate) struct Partition {
     position: Position,
     /// With `until_end`: where it ends.
     end: Option<u64>,
+    /// Of a replay: it ends where the clock is there.
+    end_clock_ns: i64,
     tallies: BTreeMap<SlotSecs, Tally>,
     pack: Vec<FlowCore>,
     unreadable: Unreadable,
@@ -74,6 +78,7 @@ impl Partition {
             reader,
             position,
             end,
+            end_clock_ns: i64::MAX,
             tallies: BTreeMap::new(),
             pack: Vec::new(),
             unreadable: Unreadable::default(),
@@ -81,6 +86,12 @@ impl Partition {
             gap: None,
             accepted: 0,
         }
+    }
+
+    /// At the end of a replay's range.
+    pub(crate) fn ending(mut self, replay: Option<&Arc<Replay>>) -> Self {
+        self.end_clock_ns = replay.map_or(i64::MAX, |replay| replay.end_clock_ns);
+        self
     }
 
     /// With the gaps on record: one that was accepted is not asked about again.
@@ -138,12 +149,23 @@ impl Partition {
             } else {
                 tick.retired_secs
             };
+            let replay = config.replay.as_deref();
+            let recorded_secs = replay.map_or(0, |r| r.retired_secs(self.id, record.offset));
             let mut accepted = 0;
             for flow in &self.pack {
                 // After `pack_clock`, a flow's receive time is the trusted one.
                 let received = i64::try_from(flow.received_ns).unwrap_or(0);
                 let slot = acceptance::flow_slot(flow, received, &config.rows);
-                let verdict = acceptance::judge(flow, slot, judged_by, retired_secs, &config.rows);
+                let verdict = match replay {
+                    None => acceptance::judge(flow, slot, judged_by, retired_secs, &config.rows),
+                    Some(replay) => {
+                        let by = (judged_by, recorded_secs);
+                        match replay.judge(flow, slot, by, &config.rows) {
+                            Some(verdict) => verdict,
+                            None => continue,
+                        }
+                    }
+                };
                 if verdict == Verdict::Counts {
                     accepted += 1;
                     self.tallies.entry(slot).or_default().flows += 1;
@@ -235,7 +257,8 @@ impl Partition {
     }
 
     fn at_end(&self) -> bool {
-        self.end.is_some_and(|end| self.reader.position() >= end)
+        self.position.clock_ns >= self.end_clock_ns
+            || self.end.is_some_and(|end| self.reader.position() >= end)
     }
 
     /// The tick ends here: its cut, and a clean slate for the next.

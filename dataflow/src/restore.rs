@@ -21,6 +21,7 @@ use crate::job::Job;
 use crate::partial::Partial;
 use crate::partition::fingerprint;
 use crate::plan::Plan;
+use crate::replay;
 use crate::window_state::WindowState;
 
 /// How long a topic may take to show a record.
@@ -50,6 +51,9 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
         state,
         ..
     } = job;
+    if let Some(replay) = &config.replay {
+        return replay::start(job, replay);
+    }
     let topic = topic.as_ref();
     // Before the newest is read: what another job puts between the two looks must be lost against, not jumped over.
     let next_number = state.next_number()?;
@@ -229,7 +233,7 @@ fn timeline(config: &JobConfig, base: &Checkpoint, hash: &str) -> Timeline {
 }
 
 /// The tables of a timeline, from the archive; those that are at hand are not loaded a second time.
-fn versions(
+pub(crate) fn versions(
     timeline: &Timeline,
     (tables, hash): (&Arc<TableSet>, &str),
     state: &StateStore,
@@ -257,7 +261,7 @@ fn versions(
 }
 
 /// Law 1: the offsets must name the records that were read.
-fn same_topic(
+pub(crate) fn same_topic(
     topic: &dyn Topic,
     partition: u32,
     at: &Position,

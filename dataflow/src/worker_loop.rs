@@ -124,6 +124,7 @@ fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
             let reader = job.topic.reader(*id, position.offset)?;
             let end = start.ends.get(id).copied();
             let partition = Partition::new(*id, reader, *position, end);
+            let partition = partition.ending(config.replay.as_ref());
             partitions.push(partition.knowing(&start.base.gaps));
         }
     }

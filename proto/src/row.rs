@@ -74,6 +74,11 @@ impl Sums {
         bytemuck::cast(*self)
     }
 
+    /// From the values in the order of `COLUMNS`.
+    pub fn from_values(values: [u64; 6]) -> Sums {
+        bytemuck::cast(values)
+    }
+
     /// Adds another's.
     pub fn add(&mut self, other: &Sums) {
         self.bytes += other.bytes;

@@ -12,15 +12,18 @@
 mod adoption;
 pub mod clickhouse;
 pub mod columns;
+mod comparison;
 mod delta;
 mod error;
 mod follower;
 mod following;
+mod group_totals;
 mod identity;
 pub mod kafka;
 mod lag;
 mod late;
 mod login;
+mod look;
 mod metrics;
 #[cfg(feature = "mutants")]
 mod mutant;
@@ -38,16 +41,20 @@ mod share;
 mod slot_rows;
 pub mod sqlite;
 pub mod stdout;
+mod stored_rows;
 mod stored_slots;
 pub mod url;
 mod utc;
 
 pub use adoption::{Adoption, Held};
+pub use comparison::{Difference, DifferenceKind, Said, compare};
 pub use delta::{Applied, Cursors, Delta, Row, Rows, SlotRow, SlotState};
 pub use error::{SinkError, SinkErrorKind};
 pub use follower::{Backoff, Follower, FollowerConfig, Step};
+pub use group_totals::{GroupTotals, group_totals};
 pub use identity::identity;
 pub use lag::Lag;
+pub use look::Look;
 pub use metrics::Metrics;
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
@@ -57,8 +64,9 @@ pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::{Schema, Standing};
 pub use share::Share;
 pub use slot_rows::slot_state;
+pub use stored_rows::StoredRow;
 pub use stored_slots::{SlotQuery, StoredSlot};
-pub use url::{Shape, Source, Store, open, open_beside, open_or_later, schema, slots};
+pub use url::{Shape, Source, Store, look, open, open_beside, open_or_later, schema};
 
 /// A store that can follow.
 ///
@@ -80,6 +88,18 @@ pub trait Sink: Send {
     /// # Errors
     /// `Retry` if the store failed or the outcome is unknown; the follower then reads the cursors again.
     fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError>;
+
+    /// Puts whole slots in the place of what it has of them: the rows and slots of a delta of a higher generation. Where there
+    /// are transactions, rows and slots stand in one; cursors stay as they are. Written again it changes nothing.
+    ///
+    /// # Errors
+    /// As `apply`; `Refused` if another job than the delta's has written the store, or it keeps no slots.
+    fn replace(&mut self, _delta: &Delta<'_>) -> Result<u64, SinkError> {
+        Err(SinkError::refused(format!(
+            "sink {}: has no slots to be replaced",
+            self.name()
+        )))
+    }
 
     /// Who has written it, and how high the numbers in it are. A store that keeps nothing from start to start has nobody.
     ///

@@ -6,6 +6,7 @@ use flow_proto::Rollup;
 
 use crate::SinkError;
 use crate::columns::SLOTS;
+use crate::look::{Words, unreadable};
 
 /// Which rows are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct StoredSlot {
     pub state: String,
     /// The job began within it.
     pub partial: bool,
+    /// Number of times it has been replaced as a whole.
+    pub generation: u64,
     /// Flows in rows.
     pub flows: u64,
     /// Refused flows.
@@ -43,35 +46,12 @@ pub struct StoredSlot {
     pub complete_through_secs: Option<u64>,
 }
 
-/// How a store writes what differs.
-pub(crate) struct Words {
-    /// The table.
-    pub(crate) table: String,
-    /// A column of times as seconds since 1970.
-    pub(crate) seconds: fn(&str) -> String,
-    /// A boolean column as 0 or 1.
-    pub(crate) number: fn(&str) -> String,
-    /// Any expression as text.
-    pub(crate) text: fn(&str) -> String,
-}
-
-impl Words {
-    /// Those of plain SQL, where times and booleans are numbers.
-    pub(crate) fn plain() -> Words {
-        Words {
-            table: SLOTS.to_owned(),
-            seconds: str::to_owned,
-            number: str::to_owned,
-            text: str::to_owned,
-        }
-    }
-}
-
 /// The question.
 pub(crate) fn statement(query: &SlotQuery, words: &Words) -> String {
     let slot = (words.seconds)("slot");
     let plain = [
         "state",
+        "generation",
         "flows",
         "too_early",
         "too_late",
@@ -92,7 +72,7 @@ pub(crate) fn statement(query: &SlotQuery, words: &Words) -> String {
     format!(
         "SELECT {} FROM {} WHERE {} ORDER BY slot DESC LIMIT {}",
         columns.join(", "),
-        words.table,
+        (words.table)(SLOTS),
         wanted.join(" AND "),
         query.newest
     )
@@ -100,12 +80,13 @@ pub(crate) fn statement(query: &SlotQuery, words: &Words) -> String {
 
 /// A row of the answer; `name` is the store's.
 pub(crate) fn row(values: &[Option<String>], name: &str) -> Result<StoredSlot, SinkError> {
-    let strange = || SinkError::refused(format!("sink {name}: a row of {SLOTS} cannot be read"));
+    let strange = || unreadable(name, SLOTS);
     let [
         slot,
         partial,
         through,
         state,
+        generation,
         flows,
         early,
         late,
@@ -128,6 +109,7 @@ pub(crate) fn row(values: &[Option<String>], name: &str) -> Result<StoredSlot, S
         slot_secs: number(slot).ok_or_else(strange)?,
         state: state.clone().ok_or_else(strange)?,
         partial: number(partial).ok_or_else(strange)? > 0,
+        generation: number(generation).ok_or_else(strange)?,
         flows: number(flows).ok_or_else(strange)?,
         too_early: number(early).ok_or_else(strange)?,
         too_late: number(late).ok_or_else(strange)?,

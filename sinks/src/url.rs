@@ -5,8 +5,7 @@
 use flow_topic::{Timestamps, shown};
 
 use crate::{
-    RawSink, Schema, Sink, SinkError, SlotQuery, StoredSlot, clickhouse, kafka, late, postgres,
-    sqlite, stdout,
+    Look, RawSink, Schema, Sink, SinkError, clickhouse, kafka, late, postgres, sqlite, stdout,
 };
 
 /// The schemes there are, for help texts and messages.
@@ -121,16 +120,16 @@ pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
     }
 }
 
-/// The rows of `slots` that the store of a URL holds; nothing is changed.
+/// The store of a URL, to look at its cursors, slots and rows; nothing is changed.
 ///
 /// # Errors
 /// `Refused` for a URL that does not fit, a store without slots or one that may not be looked at, `Retry` if it cannot be
 /// reached now.
-pub fn slots(url: &str, query: &SlotQuery) -> Result<Vec<StoredSlot>, SinkError> {
+pub fn look(url: &str) -> Result<Look, SinkError> {
     match scheme(url)? {
-        Scheme::Sqlite => sqlite::look::slots(url, query),
-        Scheme::Postgres => postgres::look::slots(url, query),
-        Scheme::Clickhouse => clickhouse::look::slots(url, query),
+        Scheme::Sqlite => sqlite::look::look(url),
+        Scheme::Postgres => postgres::look::look(url),
+        Scheme::Clickhouse => clickhouse::look::look(url),
         Scheme::Topic | Scheme::Stdout => Err(SinkError::refused(format!(
             "sink {}: has no table of slots",
             shown(url)

@@ -68,6 +68,15 @@ impl Objects for Directory {
         Ok(Box::new(Whole { file, length }))
     }
 
+    fn make_folder(&self, folder: &str) -> io::Result<()> {
+        let path = self.root.join(folder);
+        if path.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(&path)?;
+        files::sync_folder(&path)
+    }
+
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let top = folder.is_empty();
         let mut names = match files::names(&self.root.join(folder)) {

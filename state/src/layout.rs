@@ -19,7 +19,8 @@ pub(crate) const CHECKPOINTS: &str = "checkpoints";
 pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const TABLES: &str = "tables";
 pub(crate) const DAMAGED: &str = "damaged";
-pub(crate) const FOLDERS: [&str; 4] = [CHECKPOINTS, SEGMENTS, TABLES, DAMAGED];
+pub(crate) const REPLACED: &str = "replaced";
+pub(crate) const FOLDERS: [&str; 5] = [CHECKPOINTS, SEGMENTS, TABLES, DAMAGED, REPLACED];
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +105,23 @@ pub(crate) fn checkpoint_number(name: &str) -> Option<u64> {
     name.parse()
         .ok()
         .filter(|number| name == format!("{number:020}"))
+}
+
+/// The object of a replaced slot.
+pub(crate) fn replaced(slot_secs: u64, generation: u32) -> String {
+    format!("{REPLACED}/{}", replaced_file(slot_secs, generation))
+}
+
+/// `SLOT-GENERATION`, of fixed width so that names sort as numbers do.
+fn replaced_file(slot_secs: u64, generation: u32) -> String {
+    format!("{slot_secs:020}-{generation:010}")
+}
+
+/// Slot and generation that a name in the folder has, if it is one of ours.
+pub(crate) fn replaced_name(text: &str) -> Option<(u64, u32)> {
+    let (slot, generation) = text.split_once('-')?;
+    let name = (slot.parse().ok()?, generation.parse().ok()?);
+    (replaced_file(name.0, name.1) == text).then_some(name)
 }
 
 /// The object of a segment.

@@ -40,6 +40,14 @@ pub trait Objects: Send + Sync + Debug {
     /// `NotFound`, or what the store says.
     fn open(&self, name: &str) -> io::Result<Box<dyn Opened>>;
 
+    /// Makes a folder, where objects have folders and it is not there.
+    ///
+    /// # Errors
+    /// What the store says.
+    fn make_folder(&self, _folder: &str) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Names of the objects in a folder (`""`: of objects and folders at the top), without the folder, ascending. A
     /// folder that is not there is empty. What the store keeps for itself is not among them.
     ///

@@ -26,7 +26,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    fn new(name: &str) -> Pair {
+    pub(crate) fn new(name: &str) -> Pair {
         let world = World::new(name);
         let options = Options {
             timestamps: Timestamps::Create,

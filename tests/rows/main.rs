@@ -38,11 +38,14 @@ mod own;
 mod processes;
 mod raw;
 mod remade;
+mod replayed;
+mod retabled;
 mod retention;
 mod servers;
 mod slow;
 mod store;
 mod switch;
+mod verified;
 mod world;
 
 use std::process::Stdio;

@@ -160,6 +160,17 @@ impl World {
         names.filter_map(number).max().unwrap_or(0)
     }
 
+    /// How many files a folder of the state has.
+    pub(crate) fn files(&self, job: &JobFiles, folder: &str) -> u64 {
+        let names = std::fs::read_dir(job.state.join(folder))
+            .into_iter()
+            .flatten();
+        let whole = names
+            .flatten()
+            .filter(|name| !name.file_name().to_string_lossy().starts_with("tmp-"));
+        u64::try_from(whole.count()).expect("few")
+    }
+
     /// Decodes captures with the program and writes their flows as records of ours, a second apart.
     pub(crate) fn fill_from_captures(&self, units: &[Vec<PathBuf>], begin_millis: u64) -> u64 {
         let topic = self.topic();

@@ -143,8 +143,10 @@ impl Topic for MemoryTopic {
             end: self.visible(partition as usize),
         })
     }
-    fn offset_at(&self, _: u32, _: i64) -> Result<Option<u64>, TopicError> {
-        Ok(None)
+    fn offset_at(&self, partition: u32, millis: i64) -> Result<Option<u64>, TopicError> {
+        let at = partition as usize;
+        let mut offsets = self.earliest(at)..self.visible(at);
+        Ok(offsets.find(|offset| self.records(at)[*offset as usize].timestamp_millis >= millis))
     }
     fn reader(&self, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TopicError> {
         Ok(Box::new(MemoryReader {

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use super::cursor;
 use super::ddl::rows_table;
-use super::server::{Answer, Server, quoted};
+use super::server::{Server, quoted};
 use crate::adoption::NUMBER_BITS;
 use crate::columns::{SLOTS, Table};
+use crate::look::Answer;
 use crate::raw_columns::RAW_FLOWS;
 use crate::{Adoption, Held, SinkError};
 use flow_proto::Rollup;

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::ddl::{self, Stored, VERSIONS};
-use super::server::{Answer, Server, quoted};
+use super::server::{Server, quoted};
 use super::views::{self, View};
 use crate::SinkError;
+use crate::look::Answer;
 use crate::schema::Difference;
 
 /// Engine of a view.

@@ -1,25 +1,25 @@
-//! Looks at the rows of `slots` in ClickHouse.
+//! Looks into ClickHouse.
 //!
-//! Law: by the view that shows each slot once, with one question that changes nothing.
+//! Law: by the views that show each slot and row once, with questions that change nothing.
 
 use super::parse;
-use super::server::Server;
+use super::server::{Server, qualified};
 use crate::SinkError;
-use crate::columns::SLOTS;
-use crate::stored_slots::{self, SlotQuery, StoredSlot, Words};
+use crate::look::{Look, Words};
 
-/// The rows that are wanted.
-pub(crate) fn slots(url: &str, query: &SlotQuery) -> Result<Vec<StoredSlot>, SinkError> {
+/// The database of a URL.
+pub(crate) fn look(url: &str) -> Result<Look, SinkError> {
     let address = parse(url)?;
     let server = Server::new(&address)?;
     server.version()?;
+    let database = server.database.clone();
     let words = Words {
-        table: server.table(SLOTS),
+        table: Box::new(move |name| qualified(&database, name)),
         seconds: |column| format!("toUnixTimestamp({column})"),
+        time: |secs| format!("fromUnixTimestamp({secs})"),
         number: |column| format!("toUInt8({column})"),
         ..Words::plain()
     };
-    let answer = server.ask(&stored_slots::statement(query, &words))?;
-    let row = |values: &Vec<Option<String>>| stored_slots::row(values, &address.name);
-    answer.iter().map(row).collect()
+    let ask = move |statement: &str| server.read(statement);
+    Ok(Look::new(address.name, words, Box::new(ask)))
 }

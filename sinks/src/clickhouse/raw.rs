@@ -2,9 +2,12 @@
 //!
 //! An insert of more rows than a block of ClickHouse has would be stored in parts, so it is cut before, always at the
 //! same row. Law 6: a block's content never changes, nor does its cutting; so each piece is stored once, as long as
-//! ClickHouse remembers its token (`DEDUPLICATION_WINDOW`). The cursor follows after the insert.
+//! ClickHouse remembers its token (`DEDUPLICATION_WINDOW`). The cursor follows after the insert. ClickHouse notes a token just
+//! before it stores the rows: killed between the two, it takes what comes again for known, and the rows are lost. So a
+//! block whose outcome may be unknown is counted, and written anew if it is not whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use flow_proto::EnrichedFlow;
 
@@ -22,6 +25,10 @@ const PIECE_ROWS: u64 = 500_000;
 /// Days that are written in one walk over a block: each has an insert under way.
 const DAYS: usize = 4;
 const DAY_NS: u64 = 86_400_000_000_000;
+/// So often a block that is not whole is counted again,
+const LOOKS: u32 = 5;
+/// with this between two looks.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// What writes raw flows.
 pub(super) struct Raw {
@@ -30,7 +37,12 @@ pub(super) struct Raw {
     table: Table,
     names: String,
     cursors: Table,
+    /// Partitions whose last block is known to be whole, and nothing has failed since.
+    sure: BTreeSet<u32>,
 }
+
+/// What a block has: rows, and the times between which they were received, ns since 1970.
+type Extent = (u64, Option<(u64, u64)>);
 
 /// A day's pieces.
 struct Day<'a> {
@@ -47,11 +59,98 @@ impl Raw {
             names: names(&table),
             table,
             cursors: raw_columns::raw_cursors(),
+            sure: BTreeSet::new(),
         }
     }
 
-    fn day(&self, block: &RawBlock<'_>, day: u64, piece: u32) -> Day<'_> {
-        let token = format!("{}/{day}/{piece}", block.token());
+    fn write(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
+        let (job, stored) = cursor::read(&self.server, &self.cursors, Some(block.partition))?;
+        cursor::same_job(&self.server, job.as_deref(), block.job)?;
+        if stored.get(&block.partition).copied() != block.from {
+            return Ok(Applied::CursorMoved);
+        }
+        let rows = self.rows(block, "")?;
+        if !self.sure.contains(&block.partition) {
+            self.make_sure(block)?;
+        }
+        let tables = [RAW_FLOWS.to_owned()];
+        self.retention
+            .apply(&self.server, &tables, block.watermark_secs)?;
+        let place = std::iter::once(block.partition);
+        cursor::store(&self.server, &self.cursors, place, (block.job, block.to))?;
+        Ok(Applied::Done { rows })
+    }
+
+    /// Counts what is stored of a block, and writes it anew if that is not all.
+    fn make_sure(&self, block: &RawBlock<'_>) -> Result<(), SinkError> {
+        let mut extent: Extent = (0, None);
+        block.rows.for_each(&mut |flow| {
+            let (first, last) = extent.1.unwrap_or((flow.received_ns, flow.received_ns));
+            let between = (first.min(flow.received_ns), last.max(flow.received_ns));
+            extent = (extent.0 + 1, Some(between));
+            Ok(())
+        })?;
+        for _ in 0..LOOKS {
+            if self.count(block, extent)? == extent.0 {
+                return Ok(());
+            }
+            // An insert that was given up may be about to be stored.
+            std::thread::sleep(LOOK);
+        }
+        let (partition, first, end) = (block.partition, block.first_offset, block.end_offset);
+        tracing::warn!(
+            sink = self.server.name,
+            partition,
+            from = first,
+            to = end,
+            "the store lacks raw flows of a block that it has taken for stored; they are written anew"
+        );
+        let table = self.server.table(RAW_FLOWS);
+        self.server.mutate(&format!(
+            "ALTER TABLE {table} DELETE WHERE topic_partition = {partition} AND topic_offset >= {first} AND topic_offset < {end}"
+        ))?;
+        self.rows(block, &format!("/{}", block.now_secs))?;
+        let stored = self.count(block, extent)?;
+        if stored != extent.0 {
+            let (sink, flows) = (&self.server.name, extent.0);
+            tracing::error!(
+                sink,
+                partition,
+                from = first,
+                to = end,
+                flows,
+                stored,
+                "written anew, and not all there"
+            );
+        }
+        Ok(())
+    }
+
+    /// Rows that are stored of a block.
+    fn count(&self, block: &RawBlock<'_>, (_, between): Extent) -> Result<u64, SinkError> {
+        let Some((from, to)) = between else {
+            return Ok(0);
+        };
+        let nanos = |ns: u64| i64::try_from(ns).unwrap_or(i64::MAX);
+        let answer = self.server.read(&format!(
+            "SELECT count() FROM {} WHERE time_received >= fromUnixTimestamp64Nano({}) AND time_received <= \
+             fromUnixTimestamp64Nano({}) AND topic_partition = {} AND topic_offset >= {} AND topic_offset < {}",
+            self.server.table(RAW_FLOWS),
+            nanos(from),
+            nanos(to),
+            block.partition,
+            block.first_offset,
+            block.end_offset
+        ))?;
+        let count = answer
+            .first()
+            .and_then(|row| row.first()?.as_ref()?.parse().ok());
+        Ok(count.unwrap_or(0))
+    }
+
+    /// `again`: tells one that is written anew from what ClickHouse takes for known.
+    fn day(&self, block: &RawBlock<'_>, (day, again): (u64, &str), piece: u32) -> Day<'_> {
+        let token = format!("{}/{day}/{piece}{again}", block.token());
         Day {
             insert: self.server.insert(RAW_FLOWS, &self.names, Some(&token)),
             piece,
@@ -59,7 +158,7 @@ impl Raw {
     }
 
     /// Walks over the block, again if it spans more days than one walk takes.
-    fn rows(&self, block: &RawBlock<'_>) -> Result<u64, SinkError> {
+    fn rows(&self, block: &RawBlock<'_>, again: &str) -> Result<u64, SinkError> {
         let (mut rows, mut done) = (0, BTreeSet::new());
         loop {
             let mut days: BTreeMap<u64, Day<'_>> = BTreeMap::new();
@@ -76,11 +175,11 @@ impl Raw {
                 }
                 let day = days
                     .entry(number)
-                    .or_insert_with(|| self.day(block, number, 0));
+                    .or_insert_with(|| self.day(block, (number, again), 0));
                 rows += 1;
                 self.row(day, flow, &mut values)?;
                 if day.insert.rows == PIECE_ROWS {
-                    let next = self.day(block, number, day.piece + 1);
+                    let next = self.day(block, (number, again), day.piece + 1);
                     std::mem::replace(day, next).insert.finish()?;
                 }
                 Ok(())
@@ -121,18 +220,12 @@ impl RawSink for Raw {
     }
 
     fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
-        let (job, stored) = cursor::read(&self.server, &self.cursors, Some(block.partition))?;
-        cursor::same_job(&self.server, job.as_deref(), block.job)?;
-        if stored.get(&block.partition).copied() != block.from {
-            return Ok(Applied::CursorMoved);
+        let applied = self.write(block);
+        match applied {
+            Ok(Applied::Done { .. }) => drop(self.sure.insert(block.partition)),
+            _ => self.sure.clear(),
         }
-        let rows = self.rows(block)?;
-        let tables = [RAW_FLOWS.to_owned()];
-        self.retention
-            .apply(&self.server, &tables, block.watermark_secs)?;
-        let place = std::iter::once(block.partition);
-        cursor::store(&self.server, &self.cursors, place, (block.job, block.to))?;
-        Ok(Applied::Done { rows })
+        applied
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

@@ -14,6 +14,7 @@ use super::retention::Retention;
 use super::server::{Insert, Server};
 use super::slots;
 use super::{adopt, cursor};
+use crate::adoption::NUMBER_BITS;
 use crate::columns::{self, SLOTS, Table};
 use crate::{Adoption, Applied, Cursors, Delta, Held, Sink, SinkError};
 
@@ -68,6 +69,36 @@ impl Rollups {
     }
 }
 
+impl Rollups {
+    /// Deletes rows that would be shown in place of those of a replacement: somebody has given them a revision above it.
+    fn clear(&self, delta: &Delta<'_>) -> Result<(), SinkError> {
+        for slot in delta.slots {
+            let revision = slot.generation << NUMBER_BITS | delta.to;
+            let table = self.server.table(&rows_table(slot.rollup.table()));
+            let above = format!(
+                "slot = fromUnixTimestamp({}) AND revision > {revision}",
+                slot.slot_secs
+            );
+            let found = self
+                .server
+                .ask(&format!("SELECT 1 FROM {table} WHERE {above} LIMIT 1"))?;
+            // A later replacement is none of them, since the state has recorded it: it is of a higher generation.
+            let later = format!(
+                "SELECT 1 FROM {} WHERE rollup = '{}' AND slot = fromUnixTimestamp({}) AND generation > {}",
+                self.server.table(SLOTS),
+                slot.rollup.table(),
+                slot.slot_secs,
+                slot.generation
+            );
+            if !found.is_empty() && self.server.ask(&later)?.is_empty() {
+                self.server
+                    .mutate(&format!("ALTER TABLE {table} DELETE WHERE {above}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Sink for Rollups {
     fn name(&self) -> &str {
         &self.server.name
@@ -103,6 +134,16 @@ impl Sink for Rollups {
         let shards = delta.shards.iter().copied().map(u32::from);
         cursor::store(&self.server, &self.cursors, shards, (delta.job, delta.to))?;
         Ok(Applied::Done { rows })
+    }
+
+    fn replace(&mut self, delta: &Delta<'_>) -> Result<u64, SinkError> {
+        let cursors = self.cursors()?;
+        cursor::same_job(&self.server, cursors.job.as_deref(), delta.job)?;
+        self.clear(delta)?;
+        let rows = self.rows(delta)?;
+        // The floor rises when every row is there; from then on nothing else is shown of the slots.
+        slots::write(&self.server, delta)?;
+        Ok(rows)
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

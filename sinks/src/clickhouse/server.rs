@@ -19,6 +19,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::address::Address;
 use super::explain::{explain, too_slow};
 use crate::SinkError;
+use crate::look::Answer;
 use crate::patience::{SLOW, patiently};
 
 /// A statement or the end of an insert takes no longer.
@@ -42,9 +43,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("max_partitions_per_insert_block", "0"),
     ("output_format_json_quote_64bit_integers", "0"),
 ];
-
-/// One row of an answer: text, or `None` for NULL.
-pub(super) type Answer = Vec<Option<String>>;
 
 /// A server, and who we are there.
 pub(super) struct Server {
@@ -114,6 +112,11 @@ impl Server {
     /// The rows of a question whose answer is small, and comes soon.
     pub(super) fn ask(&self, sql: &str) -> Result<Vec<Answer>, SinkError> {
         self.ask_within(SLOW, sql)
+    }
+
+    /// The rows of a question whose answer may be long.
+    pub(super) fn read(&self, sql: &str) -> Result<Vec<Answer>, SinkError> {
+        self.ask_within(LIMIT, sql)
     }
 
     /// The format is one that has an end: an answer of which a part is missing must not pass for one of fewer rows.

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ddl::{names, rows_table};
 use super::encode::encode;
-use super::server::{Answer, Server};
+use super::server::Server;
 use crate::adoption::NUMBER_BITS;
 use crate::columns::{self, Column, Kind, SLOTS, Value, slot_values};
+use crate::look::Answer;
 use crate::{Delta, SinkError, SlotRow, SlotState};
 
 /// Rollup and slot.

@@ -100,6 +100,11 @@ impl Connection {
         self.quick(self.client.query(statement, parameters))
     }
 
+    /// Asks for an answer that may be long.
+    pub(super) fn read(&self, statement: &str) -> Result<Vec<Row>, SinkError> {
+        self.wait(self.client.query(statement, &[]))
+    }
+
     /// Asks; returns the first row of the answer.
     pub(super) fn first(
         &self,

@@ -126,7 +126,12 @@ fn rows(connection: &Connection, name: &str, table: &str, of: &str) -> Result<St
     Ok(found)
 }
 
-fn same_job(connection: &Connection, name: &str, table: &str, ours: &str) -> Result<(), SinkError> {
+pub(super) fn same_job(
+    connection: &Connection,
+    name: &str,
+    table: &str,
+    ours: &str,
+) -> Result<(), SinkError> {
     let statement = format!("SELECT job FROM {table} WHERE job <> $1::text LIMIT 1");
     if let Some(row) = connection.first(&statement, &[&ours])? {
         let job: String = connection.get(&row, 0)?;

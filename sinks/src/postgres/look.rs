@@ -1,26 +1,30 @@
-//! Looks at the rows of `slots` in PostgreSQL.
+//! Looks into PostgreSQL.
 //!
-//! Law: it asks one question and changes nothing, so that a user who may only read can ask it.
+//! Law: it asks and changes nothing, so that a user who may only read can do it.
 
 use super::address::Address;
 use super::connection::Connection;
 use crate::SinkError;
-use crate::stored_slots::{self, SlotQuery, StoredSlot, Words};
+use crate::look::{Answer, Look, Words};
 
-/// The rows that are wanted.
-pub(crate) fn slots(url: &str, query: &SlotQuery) -> Result<Vec<StoredSlot>, SinkError> {
+/// The schema of a URL.
+pub(crate) fn look(url: &str) -> Result<Look, SinkError> {
     let address = Address::parse(url)?;
     let connection = Connection::open(&address)?;
     let words = Words {
         seconds: |column| format!("extract(epoch from {column})::bigint"),
+        time: |secs| format!("to_timestamp({secs})"),
         number: |column| format!("{column}::int"),
         text: |expression| format!("({expression})::text"),
         ..Words::plain()
     };
-    let answer = connection.query(&stored_slots::statement(query, &words), &[])?;
-    let row = |row| {
-        let values = (0..9).map(|at| connection.get(row, at));
-        stored_slots::row(&values.collect::<Result<Vec<_>, _>>()?, &address.name)
+    let ask = move |statement: &str| {
+        let rows = connection.read(statement)?;
+        let values = rows.iter().map(|row| {
+            let all = (0..row.len()).map(|at| connection.get(row, at));
+            all.collect::<Result<Answer, _>>()
+        });
+        values.collect()
     };
-    answer.iter().map(row).collect()
+    Ok(Look::new(address.name, words, Box::new(ask)))
 }

@@ -31,6 +31,7 @@ use flow_proto::Rollup;
 use self::address::Address;
 use self::connection::Connection;
 use self::rows::RowWriter;
+use crate::columns::CURSORS;
 use crate::{
     Adoption, Applied, Cursors, Delta, Held, RawSink, Schema, Shape, Sink, SinkError, Store,
 };
@@ -142,6 +143,12 @@ impl Postgres {
         Ok(())
     }
 
+    fn write_rows(&self, connection: &Connection, delta: &Delta<'_>) -> Result<u64, SinkError> {
+        let mut writer = RowWriter::new(connection, &self.address.name);
+        delta.rows.for_each(&mut |row| writer.take(&row))?;
+        writer.finish()
+    }
+
     fn write(&self, connection: &Connection, delta: &Delta<'_>) -> Result<Applied, SinkError> {
         let name = &self.address.name;
         connection.begin()?;
@@ -149,9 +156,7 @@ impl Postgres {
             connection.execute("ROLLBACK")?;
             return Ok(Applied::CursorMoved);
         }
-        let mut writer = RowWriter::new(connection, name);
-        delta.rows.for_each(&mut |row| writer.take(&row))?;
-        let rows = writer.finish()?;
+        let rows = self.write_rows(connection, delta)?;
         // Slots travel with shard 0, and what follows from them; other processes would only wait for the same rows.
         if delta.shards.contains(&0) {
             slots::write(connection, name, delta)?;
@@ -181,6 +186,19 @@ impl Sink for Postgres {
         let applied = self.write(&connection, delta)?;
         self.connection = Some(connection);
         Ok(applied)
+    }
+
+    fn replace(&mut self, delta: &Delta<'_>) -> Result<u64, SinkError> {
+        let connection = self.take()?;
+        let name = &self.address.name;
+        connection.begin()?;
+        cursor::same_job(&connection, name, CURSORS, delta.job)?;
+        slots::clear(&connection, delta.slots)?;
+        let rows = self.write_rows(&connection, delta)?;
+        slots::write(&connection, name, delta)?;
+        connection.execute("COMMIT")?;
+        self.connection = Some(connection);
+        Ok(rows)
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

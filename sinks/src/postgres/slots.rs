@@ -9,7 +9,7 @@ use super::binary::{self, Wire};
 use super::connection::Connection;
 use super::rows::staged;
 use crate::columns::{self, Column, Kind, SLOTS, Value};
-use crate::{Delta, SinkError};
+use crate::{Delta, SinkError, SlotRow};
 
 /// The staging table's own column: whether counts are given.
 const COUNTED: &str = "counted";
@@ -39,6 +39,21 @@ pub(super) fn write(
             "UPDATE {SLOTS} SET state = 'retired' WHERE state IN ('open', 'complete') AND slot <= to_timestamp($1::bigint)"
         );
         connection.change(&statement, &[&clamp(line)])?;
+    }
+    Ok(())
+}
+
+/// Deletes every row of slots that are to be replaced, whatever revision somebody has given it; not of those that were
+/// replaced later.
+pub(super) fn clear(connection: &Connection, slots: &[SlotRow]) -> Result<(), SinkError> {
+    for slot in slots {
+        let table = slot.rollup.table();
+        let statement = format!(
+            "DELETE FROM {table} WHERE slot = to_timestamp($1::bigint) AND NOT EXISTS (SELECT FROM {SLOTS}
+               WHERE rollup = $2::text AND slot = to_timestamp($1::bigint) AND generation > $3::bigint)"
+        );
+        let generation = i64::try_from(slot.generation).unwrap_or(i64::MAX);
+        connection.change(&statement, &[&clamp(slot.slot_secs), &table, &generation])?;
     }
     Ok(())
 }

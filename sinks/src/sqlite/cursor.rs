@@ -45,15 +45,18 @@ pub(super) fn stands_at(
     delta: &Delta<'_>,
     name: &str,
 ) -> Result<bool, SinkError> {
-    match &cursors.job {
-        Some(job) if job != delta.job => Err(SinkError::refused(format!(
-            "sink {name}: job {job} has written it meanwhile, this is job {}; name a new file",
-            delta.job
+    same_job(cursors.job.as_deref(), delta.job, name)?;
+    let mut shards = delta.shards.iter();
+    Ok(shards.all(|shard| cursors.of(*shard) == delta.from))
+}
+
+/// That no other job has written meanwhile.
+pub(super) fn same_job(found: Option<&str>, ours: &str, name: &str) -> Result<(), SinkError> {
+    match found {
+        Some(job) if job != ours => Err(SinkError::refused(format!(
+            "sink {name}: job {job} has written it meanwhile, this is job {ours}; name a new file"
         ))),
-        _ => Ok(delta
-            .shards
-            .iter()
-            .all(|shard| cursors.of(*shard) == delta.from)),
+        _ => Ok(()),
     }
 }
 

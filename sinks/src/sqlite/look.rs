@@ -1,4 +1,4 @@
-//! Looks at the rows of `slots` in an SQLite file.
+//! Looks into an SQLite file.
 //!
 //! Law: by a connection that can only read, and makes no file.
 
@@ -7,10 +7,10 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::{BUSY, explain, named, parse};
 use crate::SinkError;
-use crate::stored_slots::{self, SlotQuery, StoredSlot, Words};
+use crate::look::{Answer, Look, Words};
 
-/// The rows that are wanted.
-pub(crate) fn slots(url: &str, query: &SlotQuery) -> Result<Vec<StoredSlot>, SinkError> {
+/// The file of a URL.
+pub(crate) fn look(url: &str) -> Result<Look, SinkError> {
     let (path, _) = parse(url)?;
     let name = named(path);
     if !path.exists() {
@@ -20,16 +20,18 @@ pub(crate) fn slots(url: &str, query: &SlotQuery) -> Result<Vec<StoredSlot>, Sin
     let sql = explain(&name, true);
     let connection = Connection::open_with_flags(path, flags).map_err(&sql)?;
     connection.busy_timeout(BUSY).map_err(&sql)?;
-    let statement = stored_slots::statement(query, &Words::plain());
-    let mut statement = connection.prepare(&statement).map_err(&sql)?;
+    let ask = move |statement: &str| answer(&connection, statement).map_err(&sql);
+    Ok(Look::new(name, Words::plain(), Box::new(ask)))
+}
+
+fn answer(connection: &Connection, statement: &str) -> rusqlite::Result<Vec<Answer>> {
+    let mut statement = connection.prepare(statement)?;
     let columns = statement.column_count();
     let values = |row: &Row<'_>| {
         let all = (0..columns).map(|at| Ok(text(row.get_ref(at)?)));
-        all.collect::<rusqlite::Result<Vec<_>>>()
+        all.collect::<rusqlite::Result<Answer>>()
     };
-    let rows = statement.query_map([], values).map_err(&sql)?;
-    rows.map(|row| stored_slots::row(&row.map_err(&sql)?, &name))
-        .collect()
+    statement.query_map([], values)?.collect()
 }
 
 fn text(value: ValueRef<'_>) -> Option<String> {

@@ -197,6 +197,26 @@ impl Sink for Sqlite {
         Ok(Applied::Done { rows })
     }
 
+    fn replace(&mut self, delta: &Delta<'_>) -> Result<u64, SinkError> {
+        let sql = explain(&self.name, false);
+        let _turn = self.turns.take();
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(&sql)?;
+        let cursors = cursor::read(&transaction, &self.name)?;
+        cursor::same_job(cursors.job.as_deref(), delta.job, &self.name)?;
+        let writer = writer::Writer {
+            transaction: &transaction,
+            name: &self.name,
+        };
+        writer.clear(delta.slots)?;
+        let rows = writer.rows(delta)?;
+        writer.slots(delta)?;
+        transaction.commit().map_err(&sql)?;
+        Ok(rows)
+    }
+
     fn held(&mut self) -> Result<Held, SinkError> {
         adopt::held(&self.connection).map_err(explain(&self.name, false))
     }

@@ -104,6 +104,21 @@ impl Writer<'_> {
             .map_err(explain(self.name, false))
     }
 
+    /// Deletes every row of slots that are to be replaced, whatever revision somebody has given it; not of those that were
+    /// replaced later.
+    pub(super) fn clear(&self, slots: &[SlotRow]) -> Result<(), SinkError> {
+        for slot in slots {
+            if slot.generation < self.floor((slot.rollup, slot.slot_secs))? {
+                continue;
+            }
+            let statement = format!("DELETE FROM {} WHERE slot = ?1", slot.rollup.table());
+            self.transaction
+                .execute(&statement, [clamp(slot.slot_secs)])
+                .map_err(explain(self.name, false))?;
+        }
+        Ok(())
+    }
+
     /// Deletes what is older than the retention, by the watermark. The row `elsewhere` (slot 0) stays.
     pub(super) fn forget(&self, delta: &Delta<'_>, keep_secs: u64) -> Result<(), SinkError> {
         let sql = explain(self.name, false);

@@ -1,0 +1,245 @@
+//! Slot by slot: what was computed beside what a store holds.
+//!
+//! Law 6: a slot that is not final is compared at the checkpoint that the store's cursors name, or not at all: a store that
+//! is behind, or moves on meanwhile, is not wrong. One slot of one rollup is in memory at a time.
+
+use std::collections::BTreeSet;
+use std::thread;
+use std::time::Duration;
+
+use flow_proto::{Rollup, Sums};
+use flow_sinks::{Difference, DifferenceKind, GroupTotals, SlotState, compare, slot_state};
+use flow_state::{Checkpoint, Group, Replaced};
+
+use super::apply;
+use super::base::{Base, Stored};
+use super::recompute::Recomputed;
+use super::slot_row::{Known, RowDifference, SlotRow, difference};
+use crate::failure::Failure;
+
+/// So often a store that seems about to move on is looked at,
+const LOOKS: u32 = 40;
+/// with this between two looks.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// A slot of a rollup, compared.
+pub(crate) struct Compared {
+    pub(crate) rollup: Rollup,
+    pub(crate) slot_secs: u64,
+    pub(crate) differences: Vec<Difference>,
+    /// Rows of the store that hold what is never written.
+    pub(crate) unreadable: u64,
+    /// Sums over all rows, as the store has them.
+    pub(crate) stored: Sums,
+    /// Sums over all rows, as they should be in a store.
+    pub(crate) computed: Sums,
+    /// Of the first rollup: how the slot's row in `slots` differs, as it should be and as it is.
+    pub(crate) slot_row: Option<RowDifference>,
+    /// It is final for the job and the store.
+    pub(crate) replaceable: bool,
+}
+
+/// Both sides, and the checkpoint that they are compared at.
+pub(crate) struct Sides<'a> {
+    pub(crate) base: &'a Base,
+    pub(crate) checkpoint: &'a Checkpoint,
+    pub(crate) recomputed: &'a Recomputed,
+    pub(crate) stored: &'a mut Stored,
+    /// A slot that was replaced is compared with what it was replaced by.
+    pub(crate) as_replaced: bool,
+}
+
+impl Compared {
+    /// Whether any row differs.
+    pub(crate) fn differs(&self) -> bool {
+        self.unreadable > 0 || !self.differences.is_empty() || self.slot_row.is_some()
+    }
+}
+
+impl Sides<'_> {
+    /// Every slot of the range of which either side knows anything, ascending.
+    ///
+    /// # Errors
+    /// If the store cannot be read.
+    pub(crate) fn slots(&mut self) -> Result<BTreeSet<u64>, Failure> {
+        let range = self.base.slots.0..self.base.slots.1;
+        let mut slots = self.recomputed.slots();
+        for rollup in Rollup::ALL {
+            slots.extend(self.stored.look.slots_with_rows(rollup, self.base.slots)?);
+        }
+        slots.extend(self.stored.slots.keys());
+        slots.extend(
+            self.checkpoint
+                .slots
+                .range(range.clone())
+                .map(|(slot, _)| slot),
+        );
+        slots.extend(self.base.replaced.range(range).map(|(slot, _)| slot));
+        Ok(slots)
+    }
+
+    /// Compares a slot. `None`: what the store should hold of it now is not known.
+    ///
+    /// # Errors
+    /// If the scratch or the store cannot be read.
+    pub(crate) fn compare(
+        &mut self,
+        rollup: Rollup,
+        slot_secs: u64,
+    ) -> Result<Option<Compared>, Failure> {
+        let group = Group {
+            rollup: rollup as u16,
+            slot_secs,
+        };
+        let known = self.stored.slots.get(&slot_secs);
+        // Its row of `slots` comes with one shard: the others must be there, too.
+        let even = self.stored.at.is_some();
+        let is_final = even && known.is_some_and(|slot| slot.state == SlotState::Retired.name());
+        let exact = self.stored.at == Some(self.checkpoint.number);
+        if !is_final && !exact {
+            return Ok(None);
+        }
+        let replaced = self
+            .base
+            .replaced(self.stored, self.checkpoint, slot_secs)?;
+        let mut computed = self.recomputed.totals(rollup, slot_secs)?;
+        let mut version = self.recomputed.tables.number(slot_secs);
+        if let (Some(replaced), true) = (&replaced, self.as_replaced) {
+            computed = totals(replaced, rollup)?;
+            version = replaced.table_version;
+        }
+        let flows = sum(computed.values()).flows;
+        let state = slot_state(self.checkpoint, group, self.base.rows.window_secs);
+        if state == SlotState::Open {
+            // Its rows come when it completes.
+            computed.clear();
+        }
+        let (stored, unreadable) = self.stored.look.rows(rollup, slot_secs)?;
+        let possible = self.revisions(slot_secs, replaced.as_ref());
+        let mut differences = compare(
+            (rollup, slot_secs),
+            (&computed, version),
+            &stored,
+            &possible,
+        );
+        if self.recomputed.tables.others {
+            differences.retain(|difference| difference.kind() != DifferenceKind::TableVersion);
+        }
+        let differs = unreadable > 0 || !differences.is_empty();
+        // Without transactions rows come before the cursor that speaks for them.
+        let newest = self.stored.newest;
+        let ahead = stored
+            .iter()
+            .any(|row| row.revision & ((1 << 48) - 1) > newest);
+        if differs && !is_final && self.has_moved(ahead)? {
+            return Ok(None);
+        }
+        let slot_row = match rollup {
+            Rollup::As => self.slot_row(slot_secs, state, flows, replaced.as_ref())?,
+            Rollup::Country => None,
+        };
+        Ok(Some(Compared {
+            rollup,
+            slot_secs,
+            differences,
+            unreadable,
+            stored: sum(stored.iter().map(|row| &row.sums)),
+            computed: sum(computed.values()),
+            slot_row,
+            replaceable: state == SlotState::Retired && self.is_slot(slot_secs),
+        }))
+    }
+
+    /// Whether a slot can begin there: rows may stand anywhere that others have put.
+    fn is_slot(&self, slot_secs: u64) -> bool {
+        slot_secs.is_multiple_of(self.base.rows.window_secs)
+    }
+
+    /// How the slot's row in `slots` differs.
+    fn slot_row(
+        &self,
+        slot_secs: u64,
+        state: SlotState,
+        flows: u64,
+        replaced: Option<&Replaced>,
+    ) -> Result<Option<RowDifference>, Failure> {
+        // Nothing is to be put in the place of an open slot, and its row says what the job has counted.
+        let is_open = state == SlotState::Open && !self.as_replaced;
+        if is_open || !self.is_slot(slot_secs) {
+            return Ok(None);
+        }
+        let (stored, checkpoint) = (&self.stored, self.checkpoint);
+        let exact = stored.at == Some(checkpoint.number);
+        let known = match replaced {
+            Some(replaced) if self.as_replaced => Some((
+                replaced.counts,
+                replaced.partial,
+                replaced.missing_partitions.clone(),
+            )),
+            // A store that is behind has not heard of the last refusals.
+            _ if exact && checkpoint.slots.contains_key(&slot_secs) => {
+                let refused = self.base.refused(stored, checkpoint, slot_secs)?;
+                let (counts, partial) = self.recomputed.counts(slot_secs, checkpoint, refused);
+                Some((counts, partial, checkpoint.missing_partitions(slot_secs)))
+            }
+            _ => None,
+        };
+        let wanted = SlotRow {
+            state: state.name(),
+            flows,
+            known: known.map(|(counts, partial, missing_partitions)| Known {
+                counts,
+                partial,
+                missing_partitions,
+            }),
+        };
+        Ok(difference(&wanted, stored.slots.get(&slot_secs)))
+    }
+
+    /// Which revisions rows of a slot can have.
+    fn revisions(
+        &self,
+        slot_secs: u64,
+        replaced: Option<&Replaced>,
+    ) -> impl Fn(u64) -> bool + use<> {
+        let of_job = self
+            .checkpoint
+            .generation(slot_secs, self.base.rows.window_secs);
+        let (generation, numbers) = match replaced {
+            Some(replaced) => (replaced.generation, replaced.number..=replaced.number),
+            None => (of_job, 1..=self.stored.newest),
+        };
+        move |revision| {
+            let number = revision & ((1 << 48) - 1);
+            revision >> 48 == u64::from(generation) && numbers.contains(&number)
+        }
+    }
+
+    /// Whether the store has followed the job since it was looked at, or does so soon, if it seems about to.
+    fn has_moved(&mut self, soon: bool) -> Result<bool, Failure> {
+        for _ in 0..if soon { LOOKS } else { 1 } {
+            let cursors = self.stored.look.cursors()?;
+            let mut stands = cursors.by_shard.values();
+            if !stands.all(|at| Some(*at) == self.stored.at) {
+                return Ok(true);
+            }
+            if soon {
+                thread::sleep(LOOK);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// The rows that a slot was replaced by.
+fn totals(replaced: &Replaced, rollup: Rollup) -> Result<GroupTotals, Failure> {
+    let records = apply::records(replaced)?.into_iter();
+    let ours = records.filter(|row| row.rollup == rollup as u16);
+    Ok(ours.map(|row| (row.key, row.sums)).collect())
+}
+
+fn sum<'a>(all: impl Iterator<Item = &'a Sums>) -> Sums {
+    let mut sums = Sums::default();
+    all.for_each(|one| sums.add(one));
+    sums
+}

@@ -1,0 +1,190 @@
+//! The record of a slot that was replaced as a whole: its rows, under slot and generation, before any store has them.
+//!
+//! Law 6: put-if-absent decides what a generation of a slot holds. Whoever writes a slot into a store writes what is
+//! recorded, so that the content of a revision is unique for ever, however often it is begun anew. Records stay.
+
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
+
+use bytemuck::{Pod, cast_slice, pod_read_unaligned};
+use serde::{Deserialize, Serialize};
+
+use crate::frame::{self, Form};
+use crate::layout::{self, REPLACED};
+use crate::{SlotCounts, SlotSecs, StateError, StateStore};
+
+const RECORD: Form = Form {
+    magic: *b"FPREPLY\n",
+    version: 1,
+    name: "the record of a replaced slot",
+};
+
+/// A slot as it is to be from a generation on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Its start.
+    pub slot_secs: SlotSecs,
+    /// Number of times it has been replaced as a whole, this one included.
+    pub generation: u32,
+    /// Number of the checkpoint as of which it was computed.
+    pub number: u64,
+    /// Version of the tables that its rows name.
+    pub table_version: u32,
+    /// Its counts.
+    pub counts: SlotCounts,
+    /// Flows among them that the job had refused as too early.
+    pub early: u64,
+    /// Flows among them that the job had refused as too late.
+    pub late: u64,
+    /// Whether flows from before the job's first record are missing still.
+    pub partial: bool,
+    /// Partitions of which flows may be missing.
+    pub missing_partitions: Vec<u32>,
+    /// Records of all rollups, as they stand in memory.
+    pub rows: Vec<u8>,
+}
+
+impl Replaced {
+    /// Its rows; `None` if they are no records of this type.
+    pub fn records<T: Pod>(&self) -> Option<Vec<T>> {
+        let records = self.rows.chunks_exact(size_of::<T>().max(1));
+        let whole = records.remainder().is_empty();
+        whole.then(|| records.map(pod_read_unaligned).collect())
+    }
+
+    /// Records as its rows.
+    pub fn bytes<T: Pod>(records: &[T]) -> Vec<u8> {
+        cast_slice(records).to_vec()
+    }
+}
+
+impl StateStore {
+    /// Records a slot, if nobody has recorded that generation of it, and gives what is recorded. `attempt` is the writer's id.
+    ///
+    /// # Errors
+    /// `Io` if it could not be made durable, `Damaged` if what was there is not whole, `Unfit`.
+    pub fn record_replaced(
+        &self,
+        replaced: &Replaced,
+        attempt: u64,
+    ) -> Result<Replaced, StateError> {
+        let (slot, generation) = (replaced.slot_secs, replaced.generation);
+        let name = layout::replaced(slot, generation);
+        let path = self.shown(&name);
+        let body = postcard::to_stdvec(replaced).map_err(|error| frame::unfit(&path, &error))?;
+        let file = frame::framed(&RECORD, &body);
+        let made = self.objects().make_folder(REPLACED);
+        let put = made.and_then(|()| self.objects().put_if_absent(&name, attempt, &[&file]));
+        put.map_err(StateError::io("write", &path))?;
+        // Whose it is does not matter: what is there counts.
+        let found = self.replaced(slot, generation)?;
+        found.ok_or(StateError::Missing { path })
+    }
+
+    /// What is recorded of a generation of a slot.
+    ///
+    /// # Errors
+    /// `Damaged` if it is not whole, `Newer`, `Io`.
+    pub fn replaced(
+        &self,
+        slot_secs: SlotSecs,
+        generation: u32,
+    ) -> Result<Option<Replaced>, StateError> {
+        let name = layout::replaced(slot_secs, generation);
+        let path = self.shown(&name);
+        let file = match self.objects().get(&name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            file => file.map_err(StateError::io("read", &path))?,
+        };
+        let (_, body) = frame::body(&RECORD, &file, &path)?;
+        match postcard::take_from_bytes::<Replaced>(body) {
+            Ok((found, [])) if (found.slot_secs, found.generation) == (slot_secs, generation) => {
+                Ok(Some(found))
+            }
+            _ => Err(StateError::damaged(
+                &path,
+                "its body is not that of its name",
+            )),
+        }
+    }
+
+    /// Removes what unfinished writers of records have left, of other attempts than this one.
+    ///
+    /// # Errors
+    /// `Io`; what is left over goes with the next call.
+    pub fn sweep_replaced(&self, attempt: u64) -> Result<u64, StateError> {
+        let swept = self.objects().sweep(REPLACED, attempt);
+        swept.map_err(StateError::io("sweep", &self.shown(REPLACED)))
+    }
+
+    /// Slots of which there are records, each with its highest generation.
+    ///
+    /// # Errors
+    /// `Io` if they cannot be listed.
+    pub fn replaced_slots(&self) -> Result<BTreeMap<SlotSecs, u32>, StateError> {
+        let names = self.list(REPLACED)?;
+        let known = names.iter().filter_map(|name| layout::replaced_name(name));
+        // Names ascend as numbers do.
+        Ok(known.collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replaced(generation: u32, rows: &[u32]) -> Replaced {
+        Replaced {
+            slot_secs: 1_700_000_100,
+            generation,
+            number: 17,
+            table_version: 3,
+            counts: SlotCounts {
+                flows: 9,
+                ..SlotCounts::default()
+            },
+            early: 0,
+            late: 4,
+            partial: false,
+            missing_partitions: vec![2],
+            rows: Replaced::bytes(rows),
+        }
+    }
+
+    #[test]
+    fn the_first_to_record_a_generation_decides_what_it_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let job = StateStore::open(folder.path()).expect("new");
+        let one = StateStore::join(folder.path()).expect("beside the job");
+        assert!(one.replaced_slots().expect("none").is_empty());
+        let first = replaced(1, &[5, 6]);
+        assert_eq!(one.record_replaced(&first, 7).expect("written"), first);
+        let found = job.record_replaced(&replaced(1, &[8]), 9).expect("read");
+        assert_eq!(found, first);
+        assert_eq!(found.records::<u32>(), Some(vec![5, 6]));
+        assert_eq!(found.records::<[u8; 3]>(), None);
+        let second = replaced(2, &[8]);
+        assert_eq!(job.record_replaced(&second, 9).expect("written"), second);
+        let slots = one.replaced_slots().expect("listed");
+        assert_eq!(slots, BTreeMap::from([(1_700_000_100, 2)]));
+        assert_eq!(one.replaced(300, 1).expect("none"), None);
+    }
+
+    #[test]
+    fn one_that_is_cut_or_changed_is_never_taken_for_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateStore::open(folder.path()).expect("new");
+        let whole = replaced(1, &[1, 2, 3]);
+        state.record_replaced(&whole, 7).expect("written");
+        let path = folder.path().join(layout::replaced(whole.slot_secs, 1));
+        let file = std::fs::read(&path).expect("there");
+        for at in 0..file.len() {
+            std::fs::write(&path, &file[..at]).expect("written");
+            assert!(state.replaced(whole.slot_secs, 1).is_err(), "cut at {at}");
+            let mut changed = file.clone();
+            changed[at] ^= 1 << (at % 8);
+            std::fs::write(&path, &changed).expect("written");
+            assert!(state.replaced(whole.slot_secs, 1).is_err(), "byte {at}");
+        }
+    }
+}
