@@ -10,6 +10,7 @@ use std::sync::Arc;
 use flow_dataflow::{JobConfig, SlotTime};
 use flow_proto::{EnrichedFlow, Verdict};
 use flow_tables::{Kind, Source, TableSet};
+use support::config;
 use support::history::{self, Outcome};
 use support::memory::Stored;
 use support::scenario::{Shape, topic};
@@ -17,16 +18,6 @@ use support::scenario::{Shape, topic};
 const ASN: &str = "10.0.0.0,10.3.255.255,64500\n10.2.0.0,10.2.255.255,64501\n10.5.0.0,10.5.0.255,4200000001\n\
                    2001:db8::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,64502\n10.6.0.0,10.6.255.255,0";
 const COUNTRY: &str = "10.0.0.0,10.1.255.255,DE\n10.2.0.0,10.4.255.255,NL\n2001:db8:2::,2001:db8:3:ffff:ffff:ffff:ffff:ffff,JP";
-
-fn config() -> JobConfig {
-    JobConfig {
-        checkpoint_gap_millis: 3,
-        checkpoint_millis: 15,
-        tick_millis: 7,
-        partitions_millis: 1,
-        ..JobConfig::default()
-    }
-}
 
 fn tables(country: bool) -> (Arc<TableSet>, oracle::Tables) {
     let mut sources = vec![(Kind::Asn, Source::Text("asn", ASN.as_bytes()))];

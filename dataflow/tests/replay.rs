@@ -11,23 +11,13 @@ use flow_dataflow::{Counting, JobConfig, JobError, Replay, SlotTime};
 use flow_proto::RowRecord;
 use flow_state::{Group, StateStore};
 use flow_tables::{Kind, Source, TableSet};
-use support::Attempt;
 use support::history::{self, Outcome};
 use support::memory::Stored;
 use support::scenario::{Dice, Shape, topic};
+use support::{Attempt, config};
 
 const ASN: &str = "10.0.0.0,10.3.255.255,64500\n10.2.0.0,10.2.255.255,64501\n2001:db8::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,64502";
 const WINDOW: u64 = 300;
-
-fn config() -> JobConfig {
-    JobConfig {
-        checkpoint_gap_millis: 3,
-        checkpoint_millis: 15,
-        tick_millis: 7,
-        partitions_millis: 1,
-        ..JobConfig::default()
-    }
-}
 
 fn tables() -> Arc<TableSet> {
     let sources = [(Kind::Asn, Source::Text("asn", ASN.as_bytes()))];

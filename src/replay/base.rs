@@ -196,10 +196,8 @@ impl Base {
     /// # Errors
     /// The state's.
     pub(crate) fn checkpoint(&self, stored: &Stored) -> Result<Checkpoint, Failure> {
-        let number = stored.at.filter(|number| *number > 0);
-        let of_store = number
-            .map(|number| self.state.checkpoint(number))
-            .transpose()?;
+        let of_store = stored.at.map(|number| self.state.checkpoint(number));
+        let of_store = of_store.transpose()?;
         Ok(of_store.flatten().unwrap_or_else(|| self.newest.clone()))
     }
 }

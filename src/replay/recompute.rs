@@ -56,9 +56,7 @@ impl Recomputed {
             None => GroupTotals::new(),
         })
     }
-}
 
-impl Recomputed {
     /// Slots that have rows.
     pub(crate) fn slots(&self) -> BTreeSet<u64> {
         let listed = self.checkpoint.iter().flat_map(|c| c.segments.values());
@@ -157,7 +155,6 @@ pub(crate) fn recompute(
     }
     let (records, whole) = (replay.records(), replay.is_whole());
     let (metrics, status) = (Metrics::default(), Arc::new(Status::default()));
-    let stop = Arc::new(AtomicBool::new(false));
     let job = Job {
         config: JobConfig {
             workers: range.workers,
@@ -177,7 +174,7 @@ pub(crate) fn recompute(
         clock: clock::system(),
         id: format!("{:016x}", random()),
         attempt: random(),
-        stop: Arc::clone(&stop),
+        stop: Arc::default(),
     };
     let running = thread::Builder::new()
         .name("replay".to_owned())

@@ -11,9 +11,14 @@ use serde_json::{Map, Value, json};
 
 use super::json;
 use super::slots::Compared;
+use super::verify::{NOT_COMPARED, tell};
 use crate::cli;
 use crate::failure::Failure;
 use crate::progress::time;
+
+/// Why slots that differ were not replaced.
+const LEFT_ALONE: &str =
+    "left alone: slots that are not retired, which the job still corrects, or such as no job makes";
 
 /// The printer.
 pub(super) struct Shown<'a, W: Write> {
@@ -147,17 +152,8 @@ impl<'a, W: Write> Shown<'a, W> {
             differ = self.differ,
             "slots of all rollups compared"
         );
-        super::verify::tell_not_compared(sink, &std::mem::take(&mut self.not_compared));
-        let left = std::mem::take(&mut self.left_alone);
-        if let (Some(first), Some(last)) = (left.first(), left.last()) {
-            tracing::warn!(
-                sink,
-                slots = left.len(),
-                from = time(*first),
-                to = time(*last),
-                "left alone: slots that are not retired, which the job still corrects, or such as no job makes"
-            );
-        }
+        tell(sink, &std::mem::take(&mut self.not_compared), NOT_COMPARED);
+        tell(sink, &std::mem::take(&mut self.left_alone), LEFT_ALONE);
         (self.equal, self.differ) = (0, 0);
         Ok(())
     }

@@ -128,9 +128,7 @@ impl Sides<'_> {
         let differs = unreadable > 0 || !differences.is_empty();
         // Without transactions rows come before the cursor that speaks for them.
         let newest = self.stored.newest;
-        let ahead = stored
-            .iter()
-            .any(|row| row.revision & ((1 << 48) - 1) > newest);
+        let ahead = stored.iter().any(|row| number(row.revision) > newest);
         if differs && !is_final && self.has_moved(ahead)? {
             return Ok(None);
         }
@@ -171,27 +169,27 @@ impl Sides<'_> {
         let (stored, checkpoint) = (&self.stored, self.checkpoint);
         let exact = stored.at == Some(checkpoint.number);
         let known = match replaced {
-            Some(replaced) if self.as_replaced => Some((
-                replaced.counts,
-                replaced.partial,
-                replaced.missing_partitions.clone(),
-            )),
+            Some(replaced) if self.as_replaced => Some(Known {
+                counts: replaced.counts,
+                partial: replaced.partial,
+                missing_partitions: replaced.missing_partitions.clone(),
+            }),
             // A store that is behind has not heard of the last refusals.
             _ if exact && checkpoint.slots.contains_key(&slot_secs) => {
                 let refused = self.base.refused(stored, checkpoint, slot_secs)?;
                 let (counts, partial) = self.recomputed.counts(slot_secs, checkpoint, refused);
-                Some((counts, partial, checkpoint.missing_partitions(slot_secs)))
+                Some(Known {
+                    counts,
+                    partial,
+                    missing_partitions: checkpoint.missing_partitions(slot_secs),
+                })
             }
             _ => None,
         };
         let wanted = SlotRow {
             state: state.name(),
             flows,
-            known: known.map(|(counts, partial, missing_partitions)| Known {
-                counts,
-                partial,
-                missing_partitions,
-            }),
+            known,
         };
         Ok(difference(&wanted, stored.slots.get(&slot_secs)))
     }
@@ -210,8 +208,7 @@ impl Sides<'_> {
             None => (of_job, 1..=self.stored.newest),
         };
         move |revision| {
-            let number = revision & ((1 << 48) - 1);
-            revision >> 48 == u64::from(generation) && numbers.contains(&number)
+            revision >> 48 == u64::from(generation) && numbers.contains(&number(revision))
         }
     }
 
@@ -224,11 +221,17 @@ impl Sides<'_> {
                 return Ok(true);
             }
             if soon {
+                // The store tells nobody when its cursor moves.
                 thread::sleep(LOOK);
             }
         }
         Ok(false)
     }
+}
+
+/// The checkpoint's number in a revision.
+fn number(revision: u64) -> u64 {
+    revision & ((1 << 48) - 1)
 }
 
 /// The rows that a slot was replaced by.

@@ -137,7 +137,7 @@ fn one(
         "compared; rows: {}",
         kinds.join(", ")
     );
-    tell_not_compared(&sink, &tally.not_compared);
+    tell(&sink, &tally.not_compared, NOT_COMPARED);
     Ok(tally)
 }
 
@@ -152,15 +152,19 @@ fn print(out: &mut impl Write, line: &Value) -> Result<(), Failure> {
     }
 }
 
-/// Names slots that were left aside.
-pub(super) fn tell_not_compared(sink: &str, slots: &BTreeSet<u64>) {
+/// Why slots were left aside.
+pub(super) const NOT_COMPARED: &str =
+    "not compared: the store is behind the job there, or has moved on meanwhile";
+
+/// Names slots, if there are any, and what became of them.
+pub(super) fn tell(sink: &str, slots: &BTreeSet<u64>, what: &str) {
     if let (Some(first), Some(last)) = (slots.first(), slots.last()) {
         tracing::warn!(
             sink,
             slots = slots.len(),
             from = time(*first),
             to = time(*last),
-            "not compared: the store is behind the job there, or has moved on meanwhile"
+            "{what}"
         );
     }
 }

@@ -31,14 +31,6 @@ fn retired(job: &JobFiles) -> BTreeMap<Key, Sums> {
 
 /// The rows of the first job's store, changed by what `replay` says.
 fn changed(mut rows: BTreeMap<Key, Sums>, lines: &[serde_json::Value]) -> BTreeMap<Key, Sums> {
-    const COLUMNS: [&str; 6] = [
-        "bytes",
-        "packets",
-        "flows",
-        "scaled_bytes",
-        "scaled_packets",
-        "unknown_rate_flows",
-    ];
     for row in lines
         .iter()
         .flat_map(|line| line["largest"].as_array().expect("a list"))
@@ -47,7 +39,8 @@ fn changed(mut rows: BTreeMap<Key, Sums>, lines: &[serde_json::Value]) -> BTreeM
         if computed.is_null() {
             rows.remove(&key(row));
         } else {
-            let sums = COLUMNS.map(|name| computed[name].as_u64().expect("a number"));
+            let sums =
+                flow_proto::Sums::COLUMNS.map(|name| computed[name].as_u64().expect("a number"));
             rows.insert(key(row), sums);
         }
     }

@@ -23,6 +23,17 @@ use flow_topic::Topic;
 
 use follower::Table;
 
+/// Ticks and checkpoints that come in a few looks at `clock`.
+pub fn config() -> JobConfig {
+    JobConfig {
+        checkpoint_gap_millis: 3,
+        checkpoint_millis: 15,
+        tick_millis: 7,
+        partitions_millis: 1,
+        ..JobConfig::default()
+    }
+}
+
 /// Milliseconds that pass with every look at the clock: time is injected, and goes on only by being asked for.
 pub fn clock(step_millis: u64) -> Clock {
     let now = AtomicU64::new(1_000_000_000_000_000_000);

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, params};
 
 use crate::columns::{CURSORS, SLOTS};
 use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS};
@@ -32,7 +32,7 @@ pub(super) fn adopt(
     adoption: &Adoption,
     step: Step,
 ) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let transaction = super::begin(connection)?;
     step(&transaction, adoption)?;
     transaction.commit()
 }

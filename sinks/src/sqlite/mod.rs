@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flow_topic::shown;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::options::{self, StoreOptions};
 use crate::{
@@ -152,6 +152,11 @@ fn opened(path: &Path, name: &str) -> Result<Connection, SinkError> {
         .map_err(explain(name, true))
 }
 
+/// A transaction that writes. Left without a commit it is rolled back.
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
 fn connect(path: &Path, name: &str) -> Result<Connection, SinkError> {
     let connection = opened(path, name)?;
     let set = || {
@@ -175,10 +180,7 @@ impl Sink for Sqlite {
     fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
         let sql = explain(&self.name, false);
         let _turn = self.turns.take();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(&sql)?;
+        let transaction = begin(&mut self.connection).map_err(&sql)?;
         // Leaving without a commit rolls back.
         if !cursor::stands_at(&cursor::read(&transaction, &self.name)?, delta, &self.name)? {
             return Ok(Applied::CursorMoved);
@@ -200,10 +202,7 @@ impl Sink for Sqlite {
     fn replace(&mut self, delta: &Delta<'_>) -> Result<u64, SinkError> {
         let sql = explain(&self.name, false);
         let _turn = self.turns.take();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(&sql)?;
+        let transaction = begin(&mut self.connection).map_err(&sql)?;
         let cursors = cursor::read(&transaction, &self.name)?;
         cursor::same_job(cursors.job.as_deref(), delta.job, &self.name)?;
         let writer = writer::Writer {

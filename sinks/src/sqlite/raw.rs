@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use flow_proto::EnrichedFlow;
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, params};
 
 use super::turns::Turns;
 use super::writer::bind;
-use super::{adopt, explain};
+use super::{adopt, begin, explain};
 use crate::columns::{Kind, Table, Value};
 use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS, raw_flows, raw_values};
 use crate::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
@@ -40,10 +40,7 @@ impl RawSink for SqliteRaw {
     fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError> {
         let sql = explain(&self.name, false);
         let _turn = self.turns.take();
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(&sql)?;
+        let transaction = begin(&mut self.connection).map_err(&sql)?;
         // Leaving without a commit rolls back.
         let stored = read(&transaction, &self.name)?;
         stored.belong_to(&self.name, block.job, u64::MAX)?;

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 
 use super::catalog::Catalog;
 use super::ddl::{self, VERSION};
@@ -17,9 +17,7 @@ use crate::{Schema, SinkError, Standing};
 /// Applies the schema to an empty database, and checks that of any other.
 pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkError> {
     let sql = explain(name, true);
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(&sql)?;
+    let transaction = super::begin(connection).map_err(&sql)?;
     if admit(&transaction, name)?.is_empty() {
         make(&transaction).map_err(&sql)?;
     }
@@ -66,9 +64,7 @@ fn newer(version: u32) -> String {
 /// Makes the schema, or brings it up; returns what was done.
 fn migrate(connection: &mut Connection, name: &str) -> Result<Vec<String>, SinkError> {
     let sql = explain(name, true);
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(&sql)?;
+    let transaction = super::begin(connection).map_err(&sql)?;
     let found = Catalog::read(&transaction).map_err(&sql)?;
     usable(&found, name)?;
     let mut done = Vec::new();
