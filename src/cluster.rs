@@ -27,12 +27,19 @@ pub(crate) struct Place {
 /// # Errors
 /// A file that can't be read, or does not fit.
 pub(crate) fn given(options: &cli::Cluster) -> Result<Option<(Hosts, Token)>, Failure> {
-    if options.processes == 1 {
+    let (processes, process) = (options.processes, options.process);
+    if process >= processes {
+        let what = format!("--process {process} of --processes {processes}: they count from 0 on");
+        return Err(
+            Failure::new(Exit::Usage, what).hint("give each process a number below --processes")
+        );
+    }
+    if processes == 1 {
         return Ok(None);
     }
     let needs = |flag: &str| {
         let what = format!("--processes {} needs {flag} FILE", options.processes);
-        Failure::new(Exit::Usage, what).hint("flow-pipeline run --help shows what stands in it")
+        Failure::new(Exit::Usage, what).hint("the command's --help shows what stands in it")
     };
     let hosts = options.hosts.as_ref().ok_or_else(|| needs("--hosts"))?;
     let hosts = Hosts::read(hosts, options.processes)?;
@@ -55,22 +62,9 @@ pub(crate) fn join(
     let Some((hosts, token)) = given(&options.cluster)? else {
         return Ok(Some(Place::default()));
     };
-    let addresses = (0..hosts.count()).map(|p| hosts.of(p).to_owned()).collect();
     let process = options.cluster.process;
-    tracing::info!(
-        process,
-        address = hosts.of(process),
-        "waiting for the other processes of the job"
-    );
-    let program = std::env::current_exe()?;
-    let cluster = Cluster {
-        hosts,
-        process,
-        token,
-        build: flow_peers::digest(&program)?,
-        options: alike(config, topic),
-    };
-    let Some(mut peers) = flow_peers::connect(cluster, asked)? else {
+    let addresses = addresses(&hosts);
+    let Some(mut peers) = connect((&hosts, &token), process, alike(config, topic), asked)? else {
         return Ok(None);
     };
     let mut plan = None;
@@ -82,13 +76,44 @@ pub(crate) fn join(
                 "process 0 has gone before it had a plan for the job ({error})"
             ))
         };
-        plan = Some(Plan::receive(first).map_err(lost)?);
+        plan = Some(flow_dataflow::receive(first).map_err(lost)?);
     }
     Ok(Some(Place {
         peers,
         plan,
         addresses,
     }))
+}
+
+/// Where each process is, for messages.
+pub(crate) fn addresses(hosts: &Hosts) -> Vec<String> {
+    (0..hosts.count()).map(|p| hosts.of(p).to_owned()).collect()
+}
+
+/// A connection to each other process, all of which say the same of `alike`. `None`: a signal came first.
+///
+/// # Errors
+/// If this process can't be one of them.
+pub(crate) fn connect(
+    (hosts, token): (&Hosts, &Token),
+    process: usize,
+    alike: String,
+    asked: &AtomicBool,
+) -> Result<Option<Sockets>, Failure> {
+    tracing::info!(
+        process,
+        address = hosts.of(process),
+        "waiting for the other processes of the job"
+    );
+    let program = std::env::current_exe()?;
+    let cluster = Cluster {
+        hosts: hosts.clone(),
+        process,
+        token: token.clone(),
+        build: flow_peers::digest(&program)?,
+        options: alike,
+    };
+    Ok(flow_peers::connect(cluster, asked)?)
 }
 
 /// What must be alike in every process, a line each.

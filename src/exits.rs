@@ -147,7 +147,7 @@ impl From<JobError> for Failure {
                 Failure::from_error(Exit::Config, &error).hint(OTHER_TOPIC)
             }
             JobError::Retained { .. } => Failure::from_error(Exit::Config, &error)
-                .hint("name later slots, or restore the topic from a copy"),
+                .hint("name later slots, give --partial, or restore the topic from a copy"),
             JobError::OtherConfig { .. } | JobError::OtherState | JobError::Tables { .. } => {
                 Failure::from_error(Exit::Config, &error)
             }

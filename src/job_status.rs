@@ -123,10 +123,9 @@ fn slots(job: &Checkpoint, query: &SlotQuery) -> Vec<StoredSlot> {
             .map(|ns| ns / 1_000_000_000),
     };
     let wanted = |row: &StoredSlot| {
-        let troubled = row.partial || row.too_late > 0 || !row.missing_partitions.is_empty();
         query.from_secs.is_none_or(|from| row.slot_secs >= from)
             && query.to_secs.is_none_or(|to| row.slot_secs < to)
-            && (!query.troubled || troubled)
+            && (!query.troubled || row.is_troubled())
     };
     let newest = usize::try_from(query.newest).unwrap_or(usize::MAX);
     job.slots

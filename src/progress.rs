@@ -29,6 +29,26 @@ impl LiveLine {
         }
     }
 
+    /// With a bar beside it that shows how much of so much is done.
+    pub(crate) fn of(all: u64) -> LiveLine {
+        let line = LiveLine::new();
+        if let Some(bar) = &line.bar {
+            bar.set_length(all);
+            let style = "{spinner} [{bar:24}] {percent:>3}% {wide_msg}";
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+        }
+        line
+    }
+
+    /// So much is done.
+    pub(crate) fn at(&self, done: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+    }
+
     /// Renews the line; `text` is asked for only if it is shown.
     pub(crate) fn show(&mut self, text: impl FnOnce() -> String) {
         if let Some(bar) = &self.bar {

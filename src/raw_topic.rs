@@ -59,7 +59,7 @@ impl RawTopic for JobTopic {
 }
 
 /// What may pass is tried again: the job meets the same topic, and ends by itself if it must.
-fn explain(error: &JobError) -> SinkError {
+pub(crate) fn explain(error: &JobError) -> SinkError {
     let line = format!("raw flows: {error}");
     match error {
         JobError::Topic(TopicError::Damaged { .. } | TopicError::Foreign { .. })

@@ -26,6 +26,8 @@ pub(crate) fn init(filter: &str) -> Result<(), Failure> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // It would tell of a standard error that is full or closed on standard error, and panic.
+        .log_internal_errors(false)
         .with_target(false);
     if std::io::stderr().is_terminal() {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -264,9 +264,13 @@ impl Driver {
 
     /// Milliseconds until the next tick is due by time.
     pub(crate) fn until_next_millis(&self, now_millis: u64) -> u64 {
-        self.config
-            .tick_millis
-            .saturating_sub(now_millis.abs_diff(self.opened_millis))
+        // A replay of few flows would spend its time asleep. A job that catches up had better not read faster than it
+        // can write what it has read: its memory is measured with naps.
+        let most = match self.paused && self.config.replay.is_some() {
+            true => PAUSED_MILLIS.min(self.config.tick_millis),
+            false => self.config.tick_millis,
+        };
+        most.saturating_sub(now_millis.abs_diff(self.opened_millis))
     }
 
     fn open(&mut self, now_millis: u64, last: bool) -> Tick {

@@ -29,6 +29,7 @@ use timely::worker::Worker;
 use crate::config::JobConfig;
 use crate::crew::{Crew, WorkerKit};
 use crate::failure::JobError;
+use crate::message;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::relay::Relayed;
@@ -102,9 +103,7 @@ impl Job {
         };
         if self.config.process == 0 {
             for peer in peers.iter_mut().flatten() {
-                crew.plan
-                    .send(peer)
-                    .map_err(|error| JobError::lost(&error))?;
+                message::send(peer, &crew.plan).map_err(|error| JobError::lost(&error))?;
             }
         }
         let broken = |error: std::io::Error| JobError::Dataflow(error.to_string());

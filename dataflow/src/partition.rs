@@ -314,7 +314,12 @@ pub(crate) fn read_pack(
                     break;
                 }
                 match FlowCore::decode(message) {
-                    Ok(flow) => pack.push(flow),
+                    Ok(mut flow) => {
+                        if let Some(replay) = &config.replay {
+                            replay.rates.put(message, &mut flow);
+                        }
+                        pack.push(flow);
+                    }
                     Err(error) => bad.push((Some(index), error.into())),
                 }
             }

@@ -7,21 +7,21 @@
 use std::collections::BTreeMap;
 
 use flow_proto::FlowCore;
-use flow_state::{
-    Checkpoint, Gap, Position, Retirement, SlotSecs, TableVersion, Timeline, table_hash,
-};
-use flow_topic::{Bounds, Topic};
+use flow_state::{Checkpoint, Position, Retirement, SlotSecs, TableVersion, Timeline, table_hash};
+use flow_topic::Topic;
+use serde::{Deserialize, Serialize};
 
-use crate::acceptance::{self, ELSEWHERE_SECS, TRUST_NS, Verdict};
-use crate::config::{RowConfig, SECOND_NS};
+use crate::acceptance::{self, ELSEWHERE_SECS, Verdict};
+use crate::config::RowConfig;
 use crate::failure::JobError;
-use crate::gap::next_ns;
 use crate::job::Job;
 use crate::partial::Partial;
 use crate::restore::{self, Start};
+use crate::retained::{Lack, Needed, lack, nanos};
+use crate::sampling::SamplingRates;
 
 /// Which flows of the slots count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Counting {
     /// Those that counted for the job.
     AsRecorded,
@@ -35,29 +35,45 @@ pub enum Counting {
     },
 }
 
-/// What is computed again, and from where to where the topic is read for it.
+/// What is asked for.
 #[derive(Clone, Debug)]
+pub struct Asked<'a> {
+    /// Slots that start in [first, second).
+    pub slots: (SlotSecs, SlotSecs),
+    /// Which of their flows count.
+    pub counting: Counting,
+    /// That the topic does not hold all that is needed any more is no error.
+    pub partial: bool,
+    /// Rates that flows have in the place of their own.
+    pub rates: SamplingRates,
+    /// From which slot on which tables hold, ascending; mostly the checkpoint's own.
+    pub versions: &'a [(SlotSecs, TableVersion)],
+}
+
+/// What is computed again, and from where to where the topic is read for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Replay {
     /// The first slot.
-    pub from_secs: SlotSecs,
+    from_secs: SlotSecs,
     /// The first slot after the range.
-    pub to_secs: SlotSecs,
+    to_secs: SlotSecs,
     counting: Counting,
     positions: BTreeMap<u32, Position>,
     /// A partition ends here,
     ends: BTreeMap<u32, u64>,
     /// or where its clock reaches this: from there on none of its flows can count.
-    pub(crate) end_clock_ns: i64,
+    pub end_clock_ns: i64,
     /// How long after its end a slot is held.
     pub(crate) hold_secs: u64,
     retirements: Vec<Retirement>,
     whole: bool,
+    lacks: Vec<Lack>,
+    pub(crate) rates: SamplingRates,
     versions: Vec<(SlotSecs, TableVersion)>,
 }
 
 impl Replay {
-    /// Of the slots that start in [from, to), as of a job's checkpoint: nothing that the job had not read by then is read.
-    /// `versions`: from which slot on which tables hold, ascending; mostly the checkpoint's own.
+    /// As of a job's checkpoint: nothing that the job had not read by then is read.
     ///
     /// # Errors
     /// `OtherTopic` if the topic is not the one that the job has read, `Retained` if retention has deleted what is needed,
@@ -65,10 +81,10 @@ impl Replay {
     pub fn of(
         checkpoint: &Checkpoint,
         topic: &dyn Topic,
-        (from_secs, to_secs): (SlotSecs, SlotSecs),
-        (rows, counting): (&RowConfig, Counting),
-        versions: &[(SlotSecs, TableVersion)],
+        rows: &RowConfig,
+        asked: &Asked<'_>,
     ) -> Result<Replay, JobError> {
+        let ((from_secs, to_secs), counting) = (asked.slots, asked.counting);
         let (early, late) = match counting {
             Counting::AsRecorded => (false, false),
             Counting::Every { early, late } => (early, late),
@@ -79,9 +95,6 @@ impl Replay {
         } else {
             rows.window_secs
         };
-        let begin_secs = from_secs
-            .saturating_sub(ahead_secs)
-            .saturating_sub(TRUST_SECS);
         let after_secs = if late {
             ELSEWHERE_SECS.max(rows.lateness_secs)
         } else {
@@ -89,6 +102,7 @@ impl Replay {
         };
         let mut positions = BTreeMap::new();
         let mut ends = BTreeMap::new();
+        let mut lacks = Vec::new();
         let mut all_whole = matches!(counting, Counting::Every { .. });
         for (partition, at) in &checkpoint.cut {
             let bounds = topic.bounds(*partition)?;
@@ -98,17 +112,26 @@ impl Replay {
                 Counting::AsRecorded => start,
                 Counting::Every { .. } => bounds.earliest.min(start),
             };
-            let read = (*partition, start, at);
-            whole(topic, bounds, read, &checkpoint.gaps, begin_secs)?;
-            let first = topic.offset_at(*partition, millis(begin_secs))?;
+            let needed = Needed {
+                partition: *partition,
+                start,
+                at,
+                from_secs,
+                ahead_secs,
+            };
+            let retained = (bounds, checkpoint.gaps.as_slice());
+            lacks.extend(lack(topic, retained, &needed, asked.partial)?);
+            let first = topic.offset_at(*partition, millis(needed.begin_secs()))?;
             let first = first.unwrap_or(at.offset).max(start).min(at.offset);
             // Nothing of the range can lie before a record that does not belong to it, or the topic's first.
             all_whole &= first > bounds.earliest || bounds.earliest == 0;
             positions.insert(*partition, Position::beginning(first));
             ends.insert(*partition, at.offset);
         }
-        let first = versions.iter().rposition(|(from, _)| *from <= from_secs);
-        let versions = versions
+        let holds = |(from, _): &(SlotSecs, TableVersion)| *from <= from_secs;
+        let first = asked.versions.iter().rposition(holds);
+        let versions = asked
+            .versions
             .iter()
             .skip(first.unwrap_or(0))
             .filter(|(from, _)| *from < to_secs);
@@ -125,6 +148,8 @@ impl Replay {
                 rows.lateness_secs
             },
             whole: all_whole,
+            lacks,
+            rates: asked.rates.clone(),
             retirements: checkpoint.timeline.retirements.clone(),
             versions: versions.cloned().collect(),
         })
@@ -135,18 +160,44 @@ impl Replay {
         self.versions.iter().map(|(_, version)| version)
     }
 
+    /// The first slot, and the first one after the range.
+    pub fn slots(&self) -> (SlotSecs, SlotSecs) {
+        (self.from_secs, self.to_secs)
+    }
+
     /// Whether every flow of the range is read, also those from before the job's first record.
     pub fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// Records that may have to be read.
-    pub fn records(&self) -> u64 {
+    /// Where the partitions are read: from a position on, up to before an offset.
+    pub fn spans(&self) -> impl Iterator<Item = (u32, Position, u64)> {
+        self.positions.iter().map(|(partition, from)| {
+            let end = self.ends.get(partition).copied();
+            (*partition, *from, end.unwrap_or(from.offset))
+        })
+    }
+
+    /// Partitions that do not hold all flows of a slot any more.
+    pub fn lacking(&self, slot_secs: SlotSecs) -> impl Iterator<Item = u32> {
+        let lacks = self.lacks.iter();
+        lacks
+            .filter(move |lack| slot_secs < lack.before_secs)
+            .map(|lack| lack.partition)
+    }
+
+    /// Records that may have to be read of the partitions that these workers read: `workers` of them from `first` on, of `all`.
+    pub fn records(&self, (first, workers, all): (usize, usize, usize)) -> u64 {
+        let ours = |partition: &u32| {
+            let worker = usize::try_from(*partition).map_or(0, |p| p % all.max(1));
+            (first..first + workers).contains(&worker)
+        };
         let length = |(partition, end): (&u32, &u64)| {
             let first = self.positions.get(partition).map_or(0, |at| at.offset);
             end.saturating_sub(first)
         };
-        self.ends.iter().map(length).sum()
+        let mine = self.ends.iter().filter(|(partition, _)| ours(partition));
+        mine.map(length).sum()
     }
 
     /// The recorded R at a record.
@@ -181,57 +232,10 @@ impl Replay {
     }
 }
 
-/// How far a trusted receive time may be from the topic's timestamp.
-const TRUST_SECS: u64 = (TRUST_NS / SECOND_NS).unsigned_abs();
-
-fn nanos(secs: u64) -> i64 {
-    i64::try_from(secs)
-        .unwrap_or(i64::MAX)
-        .saturating_mul(SECOND_NS)
-}
-
 fn millis(secs: u64) -> i64 {
     i64::try_from(secs)
         .unwrap_or(i64::MAX)
         .saturating_mul(1_000)
-}
-
-/// That nothing which the job has read from `start` on, and which is needed, has been deleted by retention since.
-fn whole(
-    topic: &dyn Topic,
-    bounds: Bounds,
-    (partition, start, at): (u32, u64, &Position),
-    gaps: &[Gap],
-    begin_secs: u64,
-) -> Result<(), JobError> {
-    // What the job had not read either is not missed.
-    let mut first = start;
-    let mut passed: Vec<&Gap> = gaps
-        .iter()
-        .filter(|gap| gap.partition == partition)
-        .collect();
-    passed.sort_unstable_by_key(|gap| gap.from_offset);
-    for gap in passed {
-        if gap.from_offset <= first {
-            first = first.max(gap.to_offset);
-        }
-    }
-    if bounds.earliest <= first || at.clock_ns < nanos(begin_secs.saturating_add(TRUST_SECS)) {
-        return Ok(());
-    }
-    let retained_ns = match bounds.earliest < bounds.end {
-        true => next_ns(topic.reader(partition, bounds.earliest)?.as_mut())?,
-        false => None,
-    };
-    match retained_ns {
-        Some(ns) if ns <= nanos(begin_secs) => Ok(()),
-        _ => Err(JobError::Retained {
-            url: topic.url(),
-            partition,
-            earliest: bounds.earliest,
-            retained_ns,
-        }),
-    }
 }
 
 /// Where a replay begins: at its own checkpoint 0.
@@ -259,6 +263,7 @@ pub(crate) fn start(job: &Job, replay: &Replay) -> Result<Start, JobError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SECOND_NS;
 
     fn replay(counting: Counting) -> Replay {
         let line = |line_secs, offset| Retirement {
@@ -274,6 +279,8 @@ mod tests {
             end_clock_ns: i64::MAX,
             hold_secs: 3_600,
             whole: true,
+            lacks: Vec::new(),
+            rates: SamplingRates::default(),
             retirements: vec![line(300, 10), line(600, 20), line(900_300, 30)],
             versions: Vec::new(),
         }

@@ -42,6 +42,24 @@ pub(crate) fn look(mut stream: &TcpStream) -> Look {
     }
 }
 
+/// Looks whether the other process is still there, and takes nothing from it: of those that do not speak here the first byte
+/// is already the job's, once they have the word.
+pub(crate) fn watch(stream: &TcpStream) -> Look {
+    match stream.peek(&mut [0]) {
+        Ok(0) => Look::Gone,
+        Ok(_) => Look::Quiet,
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+            ) =>
+        {
+            Look::Quiet
+        }
+        Err(_) => Look::Gone,
+    }
+}
+
 /// Says one byte. That it can't be said will be seen at the next look.
 pub(crate) fn say(mut stream: &TcpStream, byte: u8) {
     drop(stream.write_all(&[byte]));

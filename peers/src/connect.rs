@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::barrier::{GO, Look, NOT_READY, READY, look, say};
+use crate::barrier::{GO, Look, NOT_READY, READY, look, say, watch};
 use crate::{Hosts, PeersError, Token, call, listen, socket};
 
 /// A connection to each process, in their order, none to oneself.
@@ -155,7 +155,9 @@ fn meet(shared: &Shared, asked: &AtomicBool) -> Result<bool, PeersError> {
         let mut sockets = shared.connected();
         let mut go = false;
         for (process, place) in sockets.iter_mut().enumerate() {
-            match place.as_ref().map_or(Look::Quiet, look) {
+            // Process 0 speaks with each, the others with it alone.
+            let seen = if me == 0 || process == 0 { look } else { watch };
+            match place.as_ref().map_or(Look::Quiet, seen) {
                 Look::Quiet => {}
                 Look::Said(byte) => {
                     go |= byte == GO && process == 0;

@@ -308,6 +308,8 @@ impl Process {
         };
         let (rows, raw) = (databases.len(), setting.raw_databases.len());
         let acks = match process {
+            // Of a sink that never follows: every row stays.
+            _ if config.replay.is_some() => Acks::new(1),
             0 => Acks::beside(rows, raw, config.processes),
             _ => Acks::with_raw(rows, raw),
         };

@@ -4,13 +4,14 @@
 //! Law 6, as `sinks` keeps it: a transaction goes on only if the stored cursors equal `delta.from`; without transactions
 //! that is asked before, the cursor is written last, and the highest revision is what readers see.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flow_proto::Rollup;
 use flow_sinks::{Applied, Cursors, Delta, Sink, SinkError, SlotRow};
 
-use crate::rows::{Contents, Tables, Written};
+use crate::recorded::Recordings;
+use crate::rows::{Contents, Place, Tables, Written};
 use crate::world::World;
 
 /// One store; clones are the same.
@@ -18,12 +19,12 @@ use crate::world::World;
 pub(crate) struct Database {
     pub(crate) name: &'static str,
     pub(crate) transactional: bool,
-    world: World,
+    pub(crate) world: World,
     inner: Arc<Mutex<Inner>>,
 }
 
-struct Inner {
-    tables: Tables,
+pub(crate) struct Inner {
+    pub(crate) tables: Tables,
     job: Option<String>,
     cursors: BTreeMap<u16, u64>,
     down: bool,
@@ -31,13 +32,18 @@ struct Inner {
     flying: Vec<Flying>,
 }
 
-enum Flying {
+/// An insert.
+pub(crate) enum Flying {
     Rows(Vec<Written>),
     Slots(Vec<SlotRow>, u64),
 }
 
 impl Database {
-    pub(crate) fn new(transactional: bool, world: World, contents: Contents) -> Database {
+    pub(crate) fn new(
+        transactional: bool,
+        world: World,
+        known: (Contents, Recordings),
+    ) -> Database {
         let name = if transactional {
             "sim-transactional"
         } else {
@@ -47,7 +53,7 @@ impl Database {
             name,
             transactional,
             inner: Arc::new(Mutex::new(Inner {
-                tables: Tables::new(name, world.clone(), contents),
+                tables: Tables::new((name, transactional), world.clone(), known),
                 job: None,
                 cursors: BTreeMap::new(),
                 down: false,
@@ -57,7 +63,7 @@ impl Database {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -77,17 +83,10 @@ impl Database {
         if count == 0 {
             return;
         }
-        match inner
+        let landed = inner
             .flying
-            .remove(self.world.roll(|dice| dice.index(count)))
-        {
-            Flying::Rows(rows) => inner.tables.write(&rows),
-            Flying::Slots(slots, by) => {
-                for slot in slots {
-                    inner.tables.set_slot(slot, by);
-                }
-            }
-        }
+            .remove(self.world.roll(|dice| dice.index(count)));
+        inner.arrive(landed);
     }
 
     /// Everything that was under way arrives.
@@ -102,7 +101,14 @@ impl Database {
         with(&self.lock().tables)
     }
 
-    fn lost(&self) -> SinkError {
+    /// For a writer of this job.
+    pub(crate) fn lock_for(&self, job: &str) -> Result<MutexGuard<'_, Inner>, SinkError> {
+        let inner = self.lock();
+        inner.same_job(job)?;
+        Ok(inner)
+    }
+
+    pub(crate) fn lost(&self) -> SinkError {
         SinkError::retry(format!("{}: no answer", self.name))
     }
 
@@ -130,6 +136,7 @@ impl Database {
             }
         }
         inner.tables.check_open(rows);
+        inner.tables.check_replaced(places(rows));
         inner.advance(delta);
         drop(inner);
         if self.world.fails(60) {
@@ -141,7 +148,7 @@ impl Database {
     }
 
     /// `Err`: there was no answer, and nobody knows what of the insert arrives, and when.
-    fn insert(&self, what: Flying) -> Result<(), SinkError> {
+    pub(crate) fn insert(&self, what: Flying) -> Result<(), SinkError> {
         if !self.world.fails(60) {
             self.lock().arrive(what);
             return Ok(());
@@ -255,6 +262,11 @@ impl Inner {
     }
 }
 
+/// The slots of these rows.
+fn places(rows: &[Written]) -> BTreeSet<Place> {
+    rows.iter().map(|row| (row.key.0, row.key.1)).collect()
+}
+
 impl Sink for Database {
     fn name(&self) -> &str {
         self.name
@@ -278,12 +290,7 @@ impl Sink for Database {
         self.world.offer(delta.to);
         let mut rows = Vec::new();
         delta.rows.for_each(&mut |row| {
-            rows.push(Written {
-                key: (row.rollup as u16, row.record.slot_secs, row.record.key),
-                sums: row.record.sums,
-                table_version: row.table_version,
-                revision: row.revision,
-            });
+            rows.push(Written::of(&row));
             Ok(())
         })?;
         self.world.say(|| {

@@ -9,12 +9,23 @@ use crate::oracle;
 use crate::tables;
 use crate::topic::SimTopic;
 
+/// What is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Rows and counts.
+    Rows,
+    /// What became of each flow, too.
+    Fates,
+    /// Rows as they would be if no flow had been refused as too early or too late.
+    Every,
+}
+
 /// Rows, counts and fates of all flows below the cut.
 pub(crate) fn judge(
     topic: &SimTopic,
     checkpoint: &Checkpoint,
     rows: &RowConfig,
-    fates: bool,
+    asked: Asked,
 ) -> oracle::Output {
     let partitions = checkpoint.cut.iter().map(|(partition, at)| {
         let place = usize::try_from(*partition).unwrap_or(usize::MAX);
@@ -52,9 +63,10 @@ pub(crate) fn judge(
             window_secs: rows.window_secs,
             lateness_secs: rows.lateness_secs,
             slot_time,
+            every: asked == Asked::Every,
             ..oracle::Config::default()
         },
-        fates,
+        fates: asked == Asked::Fates,
         // Retention takes nothing here.
         lost: Vec::new(),
         starts: Default::default(),

@@ -7,33 +7,40 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_proto::{Rollup, Verdict};
 use flow_sinks::SlotState;
-use flow_state::{Checkpoint, Objects};
+use flow_state::{Checkpoint, Objects, SlotCounts};
 
 use crate::database::Database;
-use crate::judge::judge;
+use crate::judge::{Asked, judge};
 use crate::oracle::{Fate, Output, Slot};
 use crate::raw_database::{Flows, Kept};
+use crate::recorded::Recordings;
+use crate::rows::Written;
 use crate::sim::Sim;
 
 impl Sim {
     /// Everything that must hold at rest.
     pub(crate) fn last(&self) -> Result<(), String> {
+        self.judge(true)
+    }
+
+    /// The same; `idle`: nothing is left to be deleted.
+    pub(crate) fn judge(&self, idle: bool) -> Result<(), String> {
         let newest = self.chain.newest().ok_or("no checkpoint was ever put")?;
-        let expected = judge(&self.topic, newest, &self.config.rows, true);
+        let expected = judge(&self.topic, newest, &self.config.rows, Asked::Fates);
         let total = expected.total();
         if total.flows + total.too_early + total.too_late + total.implausible != expected.flows {
             return Err("the oracle has lost a flow".to_owned());
         }
         for database in &self.databases {
             database.land_all();
-            rows(database, &expected, newest)?;
-            slots(database, &expected, newest)?;
+            rows(database, (&expected, &self.recordings), newest)?;
+            slots(database, (&expected, &self.recordings), newest)?;
         }
         for database in &self.raw_databases {
             database.land_all();
             database.look(|flows| raw(flows, &expected, newest))?;
         }
-        self.files(newest)
+        if idle { self.files(newest) } else { Ok(()) }
     }
 
     /// Only what the two newest checkpoints list is kept.
@@ -68,25 +75,46 @@ impl Sim {
     }
 }
 
-fn rows(database: &Database, expected: &Output, newest: &Checkpoint) -> Result<(), String> {
+/// A slot has the rows that were recorded of its generation, else those of the oracle. Where a replacement was cut short,
+/// some of the next generation stand beside them, as recorded, too.
+fn rows(
+    database: &Database,
+    (expected, recordings): (&Output, &Recordings),
+    newest: &Checkpoint,
+) -> Result<(), String> {
     let version = |slot: u64| {
         let versions = newest.timeline.versions.iter().rev();
         let mut holds = versions.filter(|(from, _)| *from <= slot);
         holds.next().map_or(0, |(_, version)| version.number)
     };
     let want = expected.rows.iter();
-    let want: BTreeMap<_, _> = want
+    let mut want: BTreeMap<_, _> = want
         .map(|(key, sums)| (*key, (*sums, version(key.1))))
         .collect();
     let got: BTreeMap<_, _> = database.look(|tables| {
-        let rows = tables.rows.iter();
-        rows.map(|(key, row)| (*key, (row.sums.values(), row.table_version)))
+        want.retain(|key, _| tables.floor((key.0, key.1)) == 0);
+        for (place, (_, slot)) in tables.slots.iter().filter(|(_, (_, s))| s.generation > 0) {
+            let recorded = recordings.of(place.1, slot.generation);
+            let rows = recorded.iter().flat_map(|all| all.rows.values());
+            let ours = rows.filter(|row| (row.key.0, row.key.1) == *place);
+            want.extend(ours.map(|row| (row.key, (row.sums.values(), row.table_version))));
+        }
+        let ahead = |row: &&Written| row.generation() > tables.floor((row.key.0, row.key.1));
+        for row in tables.seen().filter(ahead) {
+            want.insert(row.key, (row.sums.values(), row.table_version));
+        }
+        let rows = tables.seen();
+        rows.map(|row| (row.key, (row.sums.values(), row.table_version)))
             .collect()
     });
     differ(database.name, "row", &want, &got)
 }
 
-fn slots(database: &Database, expected: &Output, newest: &Checkpoint) -> Result<(), String> {
+fn slots(
+    database: &Database,
+    (expected, recordings): (&Output, &Recordings),
+    newest: &Checkpoint,
+) -> Result<(), String> {
     let state = |slot: u64| match slot {
         0 => SlotState::Elsewhere,
         slot if slot < newest.timeline.retired_secs => SlotState::Retired,
@@ -105,18 +133,21 @@ fn slots(database: &Database, expected: &Output, newest: &Checkpoint) -> Result<
                 .map(|rollup| ((*rollup as u16, *slot), (state(*slot), *counts))),
         );
     }
+    let counts = |counts: SlotCounts| Slot {
+        flows: counts.flows,
+        too_early: counts.too_early,
+        too_late: counts.too_late,
+        implausible: counts.implausible,
+    };
     let got: BTreeMap<_, _> = database.look(|tables| {
+        for (place, (_, row)) in &tables.slots {
+            if let Some(recorded) = recordings.of(place.1, row.generation) {
+                want.insert(*place, (SlotState::Retired, counts(recorded.counts)));
+            }
+        }
         let slots = tables.slots.iter();
         slots
-            .map(|(key, (_, row))| {
-                let counts = row.counts.map_or(Slot::default(), |counts| Slot {
-                    flows: counts.flows,
-                    too_early: counts.too_early,
-                    too_late: counts.too_late,
-                    implausible: counts.implausible,
-                });
-                (*key, (row.state, counts))
-            })
+            .map(|(key, (_, row))| (*key, (row.state, counts(row.counts.unwrap_or_default()))))
             .collect()
     });
     differ(database.name, "slot", &want, &got)
@@ -146,7 +177,8 @@ fn raw(flows: &Flows, expected: &Output, newest: &Checkpoint) -> Result<(), Stri
     differ("raw flows", "flow", &want, flows)
 }
 
-fn differ<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
+/// The first key at which the two differ.
+pub(crate) fn differ<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
     name: &str,
     what: &str,
     want: &BTreeMap<K, V>,

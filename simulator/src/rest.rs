@@ -14,19 +14,8 @@ const SLEEPERS: u32 = 120;
 impl Sim {
     /// Until everything rests; an error if it never does.
     pub(crate) fn rest(&mut self) -> Result<(), String> {
-        self.world.heal();
         let healed = self.chain.newest().map_or(0, |newest| newest.number);
-        self.world.say(|| "nothing fails any more".to_owned());
-        self.databases.iter().for_each(|it| it.stand(true));
-        self.raw_databases.iter().for_each(|it| it.stand(true));
-        (0..self.topic.count()).for_each(|p| self.topic.reach(p, true));
-        self.topic.grow();
-        while self.topic.arrive().is_some() {}
-        self.world.pass_until_secs(LAST_SECS);
-        while self.jobs.len() > 1 {
-            self.sleeper();
-        }
-        self.until("is at rest", Sim::is_at_rest)?;
+        self.settle()?;
         // The last checkpoint of a job lets go of what every store has passed. One that was being stopped already has put it
         // before they had: then the next one does.
         for _ in 0..3 {
@@ -43,6 +32,21 @@ impl Sim {
             }
         }
         Ok(())
+    }
+
+    /// Nothing fails any more, and one job is left that has nothing to do.
+    pub(crate) fn settle(&mut self) -> Result<(), String> {
+        self.world.heal();
+        self.world.say(|| "nothing fails any more".to_owned());
+        self.all_come_back();
+        self.topic.grow();
+        while self.topic.arrive().is_some() {}
+        self.world.pass_until_secs(LAST_SECS);
+        while self.jobs.len() > 1 {
+            self.sleeper();
+        }
+        self.until("is at rest", Sim::is_at_rest)?;
+        self.end_replayers()
     }
 
     /// The first job wakes up beside its successors, does what it still can, and goes.

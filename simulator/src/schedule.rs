@@ -9,7 +9,8 @@ use crate::tables;
 impl Sim {
     /// So many steps as the seed wants.
     pub(crate) fn live(&mut self) {
-        let steps = self.world.roll(|dice| 200 + dice.roll(1_000));
+        let most = if self.at_length { 100 } else { 1_000 };
+        let steps = self.world.roll(|dice| 200 + dice.roll(most));
         self.start();
         for _ in 0..steps {
             self.step();
@@ -19,7 +20,7 @@ impl Sim {
         }
     }
 
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let bad = self.world.badness();
         let millis = self.pace.millis;
         let pass = self.world.roll(|dice| dice.roll(millis));
@@ -54,6 +55,8 @@ impl Sim {
             self.tables = self.world.roll(|dice| dice.index(tables::sets().len()));
         } else if x < 103_000 + self.pace.arrivals * 1_000 {
             self.arrive();
+        } else if x < 103_000 + (self.pace.arrivals + self.replaying) * 1_000 {
+            self.replayer_step();
         } else {
             self.job_step();
         }

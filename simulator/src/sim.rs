@@ -1,4 +1,4 @@
-//! A run: one topic, one state, some stores, and the jobs that come and go over them.
+//! A run: one topic, one state, some stores, and the jobs and replayers that come and go over them.
 //!
 //! The schedule of a seed (`schedule`) chooses every step; when it has had its time, nothing fails any more and everything
 //! must come to rest (`rest`), where the stores are compared with the oracle (`last`).
@@ -13,7 +13,10 @@ use crate::chain::Chain;
 use crate::database::Database;
 use crate::objects::SimObjects;
 use crate::raw_database::RawDatabase;
+use crate::recorded::Recordings;
 use crate::records::{BEGIN_SECS, Records};
+use crate::replayer::Replayer;
+use crate::replays::STARTS;
 use crate::rows::Contents;
 use crate::tables;
 use crate::topic::SimTopic;
@@ -35,6 +38,20 @@ pub(crate) struct Sim {
     /// Which tables the next start has.
     pub(crate) tables: usize,
     pub(crate) pace: Pace,
+    pub(crate) recordings: Recordings,
+    pub(crate) replayers: Vec<Replayer>,
+    /// Replayers that were started in this phase,
+    pub(crate) replays: u64,
+    /// of at most so many,
+    pub(crate) starts: u64,
+    /// and in all.
+    pub(crate) replayer_number: u64,
+    /// Everything else is short, and they have their time.
+    pub(crate) at_length: bool,
+    /// The slot that most of them are about.
+    pub(crate) disputed: Option<u64>,
+    /// Of a thousand steps so many are theirs.
+    pub(crate) replaying: u64,
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<flow_sinks::Mutant>,
 }
@@ -62,9 +79,10 @@ impl Sim {
         let objects = SimObjects::new(world.clone());
         let reliable = Arc::new(objects.reliable());
         let state = StateStore::over(reliable, "sim-state").expect("a new state");
-        let contents = Contents::default();
+        let (contents, recordings) = (Contents::default(), Recordings::default());
         let kinds: &[bool] = world.roll(|dice| dice.pick(&[&[true, false][..], &[true], &[false]]));
-        let database = |kind: &bool| Database::new(*kind, world.clone(), contents.clone());
+        let known = || (contents.clone(), recordings.clone());
+        let database = |kind: &bool| Database::new(*kind, world.clone(), known());
         let databases: Vec<Database> = kinds.iter().map(database).collect();
         let raw_kinds: &[bool] =
             world.roll(|dice| dice.pick(&[&[true, false][..], &[false], &[true], &[]]));
@@ -107,6 +125,14 @@ impl Sim {
             attempts: 0,
             tables,
             pace,
+            recordings,
+            replayers: Vec::new(),
+            replays: 0,
+            starts: STARTS,
+            at_length: false,
+            replayer_number: 0,
+            disputed: None,
+            replaying: 40,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -171,8 +197,19 @@ impl Sim {
 
     /// Looks for new checkpoints, and for jobs that have ended.
     pub(crate) fn look(&mut self) {
+        let known = self.chain.newest().map_or(0, |newest| newest.number);
         if let Err(what) = self.chain.look(&self.state, &self.topic, &self.config.rows) {
             self.world.violated(what);
+        }
+        if let Some(new) = self.chain.newest().filter(|new| new.number > known) {
+            let cut = new.cut.values().map(|at| at.offset);
+            let (cut, retirements) = (cut.collect::<Vec<u64>>(), &new.timeline.retirements);
+            self.world.say(|| {
+                format!(
+                    "checkpoint {} by {}: cut {cut:?}, {retirements:?}",
+                    new.number, new.attempt
+                )
+            });
         }
         while let Some(which) = self.jobs.iter().position(|job| job.attempt.is_done()) {
             self.kill(which);

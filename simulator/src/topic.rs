@@ -132,8 +132,12 @@ impl Topic for SimTopic {
         })
     }
 
-    fn offset_at(&self, _: u32, _: i64) -> Result<Option<u64>, TopicError> {
-        Ok(None)
+    fn offset_at(&self, partition: u32, millis: i64) -> Result<Option<u64>, TopicError> {
+        let place = self.place(partition)?;
+        let visible = 0..self.lock().visible[place];
+        let mut records = visible.zip(self.records(place));
+        let found = records.find(|(_, stored)| stored.timestamp_millis >= millis);
+        Ok(found.map(|(offset, _)| offset))
     }
 
     fn reader(&self, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TopicError> {

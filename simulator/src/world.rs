@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::dice::Dice;
+use crate::mutant::Mutant;
 
 /// A handle of it; clones are the same.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ struct Inner {
     traced: bool,
     /// Of every line, kept or not.
     digest: u64,
+    mutant: Option<Mutant>,
 }
 
 impl World {
@@ -43,6 +45,7 @@ impl World {
                 trace: Vec::new(),
                 traced,
                 digest: 0xcbf2_9ce4_8422_2325,
+                mutant: None,
             })),
             now_ns: Arc::default(),
             offered: Arc::default(),
@@ -74,6 +77,21 @@ impl World {
     /// From now on nothing fails any more.
     pub(crate) fn heal(&self) {
         self.lock().faults = false;
+    }
+
+    /// Things fail again.
+    pub(crate) fn ail(&self) {
+        self.lock().faults = true;
+    }
+
+    /// From now on what this breaks is broken.
+    pub(crate) fn break_with(&self, mutant: Mutant) {
+        self.lock().mutant = Some(mutant);
+    }
+
+    /// Whether this is broken on purpose.
+    pub(crate) fn is_broken(&self, mutant: Mutant) -> bool {
+        self.lock().mutant == Some(mutant)
     }
 
     /// A law is broken.

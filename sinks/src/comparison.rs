@@ -4,10 +4,11 @@
 //! keys. A map and one pass do it: a slot's rows are at hand on both sides, so that there is nothing to maintain
 //! (`docs/adr/0011-comparison.md`).
 
+use std::collections::BTreeMap;
+
 use flow_proto::{Rollup, Sums};
 use flow_state::SlotSecs;
 
-use crate::group_totals::GroupTotals;
 use crate::stored_rows::StoredRow;
 
 /// What the row of a key says: its totals, and the version of its tables.
@@ -81,18 +82,20 @@ impl Difference {
         }
     }
 
-    /// By how many bytes, without regard to the sign.
+    /// By how many bytes, without regard to the sign: as sent, or scaled where that is more.
     pub fn bytes(&self) -> u64 {
-        let bytes = |said: Option<Said>| said.map_or(0, |(sums, _)| sums.bytes);
-        bytes(self.computed).abs_diff(bytes(self.stored))
+        let differs = |bytes: fn(&Sums) -> u64| {
+            let of = |said: Option<Said>| said.map_or(0, |(sums, _)| bytes(&sums));
+            of(self.computed).abs_diff(of(self.stored))
+        };
+        differs(|sums| sums.bytes).max(differs(|sums| sums.scaled_bytes))
     }
 }
 
-/// Compares what was computed of a slot under a version of the tables with what a store holds. `possible`: whether a
-/// revision can be one of the job's.
+/// Compares what should be in a slot, by key, with what a store holds. `possible`: whether a revision can be one of the job's.
 pub fn compare(
     (rollup, slot_secs): (Rollup, SlotSecs),
-    (computed, table_version): (&GroupTotals, u32),
+    computed: impl IntoIterator<Item = ([u32; 3], Said)>,
     stored: &[StoredRow],
     possible: &dyn Fn(u64) -> bool,
 ) -> Vec<Difference> {
@@ -104,17 +107,17 @@ pub fn compare(
         stored: stored.map(|row| (row.sums, row.table_version)),
         revision: stored.map(|row| row.revision),
     };
-    let mut left = computed.clone();
+    let mut left: BTreeMap<[u32; 3], Said> = computed.into_iter().collect();
     let mut found = Vec::new();
     for row in stored {
-        let computed = left.remove(&row.key).map(|sums| (sums, table_version));
+        let computed = left.remove(&row.key);
         let alike = computed == Some((row.sums, row.table_version));
         if !alike || !possible(row.revision) {
             found.push(difference(row.key, computed, Some(row)));
         }
     }
     let missing = left.into_iter();
-    found.extend(missing.map(|(key, sums)| difference(key, Some((sums, table_version)), None)));
+    found.extend(missing.map(|(key, said)| difference(key, Some(said), None)));
     found.sort_by_key(|difference| difference.key);
     found
 }
@@ -144,13 +147,10 @@ mod tests {
     fn compared(computed: &[(u32, u64)], stored: &[StoredRow]) -> Vec<Difference> {
         let computed = computed
             .iter()
-            .map(|(key, bytes)| ([*key, 0, 0], sums(*bytes)));
-        compare(
-            (Rollup::As, 300),
-            (&computed.collect(), 2),
-            stored,
-            &|revision| revision < 9,
-        )
+            .map(|(key, bytes)| ([*key, 0, 0], (sums(*bytes), 2)));
+        compare((Rollup::As, 300), computed, stored, &|revision| {
+            revision < 9
+        })
     }
 
     #[test]

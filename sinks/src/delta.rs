@@ -114,6 +114,10 @@ pub struct Delta<'a> {
     pub watermark_secs: Option<u64>,
 }
 
+/// Whether the state has a record of this slot under this revision. Rows are written after their record, so rows that are
+/// found in a store and have none were put there by somebody else.
+pub type IsRecorded<'a> = dyn Fn(SlotSecs, u64) -> Result<bool, SinkError> + 'a;
+
 /// What became of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -139,6 +143,13 @@ impl Cursors {
     /// The last checkpoint that it holds of a shard.
     pub fn of(&self, shard: u16) -> u64 {
         self.by_shard.get(&shard).copied().unwrap_or(0)
+    }
+
+    /// The checkpoint at which all shards stand, of so many; `None`: they stand at several, or at none.
+    pub fn even(&self, shards: usize) -> Option<u64> {
+        let first = self.by_shard.values().next().copied()?;
+        let all = self.by_shard.len() == shards && self.by_shard.values().all(|at| *at == first);
+        all.then_some(first).filter(|at| *at > 0)
     }
 
     /// Law 6: whether the store may be written by this job, whose newest checkpoint is `newest`; `name` is the store's.

@@ -18,7 +18,7 @@ use crate::metrics::{Metrics, SinkMetrics};
 use crate::segment_rows::SegmentRows;
 use crate::share::Share;
 use crate::utc::utc;
-use crate::{Applied, Cursors, Delta, Sink, SinkError, slot_rows};
+use crate::{Applied, Cursors, Delta, Sink, SinkError, gone_back, slot_rows};
 
 /// Between tries: doubles from `first` to `most`.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,8 @@ pub struct Follower {
     cursors: Option<Cursors>,
     /// The store was within `base` when first read.
     admitted: bool,
+    /// Whether it has gone back was not looked at since they were read.
+    unlooked: bool,
     lag: Lag,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::Mutant>,
@@ -131,6 +133,7 @@ impl Follower {
             metrics,
             cursors: None,
             admitted: false,
+            unlooked: true,
             lag,
             #[cfg(feature = "mutants")]
             mutant: None,
@@ -209,6 +212,12 @@ impl Follower {
         if from >= newest.number {
             return Ok(Step::CaughtUp);
         }
+        if self.unlooked && from > 0 && shards.contains(&0) {
+            let at = (from, self.config.window_secs);
+            let looked = gone_back::tell(self.sink.as_mut(), &newest, at);
+            looked.inspect_err(|_| self.cursors = None)?;
+        }
+        self.unlooked = false;
         let applied = self.apply(&newest, from, &shards);
         #[cfg(feature = "mutants")]
         let applied = match applied {
@@ -301,7 +310,7 @@ impl Follower {
     /// A store that begins on an old state: what it will never hold is said once.
     fn tell_what_is_out_of_reach(&self, newest: &Checkpoint) {
         let window_secs = self.config.window_secs;
-        let lost = slot_rows::unreachable(newest, window_secs);
+        let lost = slot_rows::unreachable(newest, 0, window_secs);
         if let Some(last) = lost.last() {
             tracing::warn!(
                 sink = self.sink.name(),
@@ -318,6 +327,7 @@ impl Follower {
         let bound = following::bound(&self.published, &self.config, self.admitted);
         cursors.belong_to(self.sink.name(), &self.config.job, bound)?;
         self.admitted = true;
+        self.unlooked = true;
         self.cursors = Some(cursors);
         self.acknowledge();
         Ok(())

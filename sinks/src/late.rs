@@ -4,6 +4,7 @@
 //! cursors are read, so that the follower's own loop waits, tells and counts; what trying again does not help against
 //! ends the job then, as it would have ended the start.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flow_topic::Timestamps;
@@ -117,6 +118,10 @@ impl Sink for Late<dyn Sink> {
 
     fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError> {
         self.open()?.apply(delta)
+    }
+
+    fn slot_flows(&mut self, from_secs: u64) -> Result<Option<BTreeMap<u64, u64>>, SinkError> {
+        self.open()?.slot_flows(from_secs)
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

@@ -17,6 +17,7 @@ mod delta;
 mod error;
 mod follower;
 mod following;
+mod gone_back;
 mod group_totals;
 mod identity;
 pub mod kafka;
@@ -33,7 +34,9 @@ pub mod postgres;
 mod raw;
 pub mod raw_columns;
 mod raw_follower;
+mod raw_look;
 mod raw_places;
+mod raw_texts;
 mod raw_topic;
 mod schema;
 mod segment_rows;
@@ -46,9 +49,11 @@ mod stored_slots;
 pub mod url;
 mod utc;
 
+use std::collections::BTreeMap;
+
 pub use adoption::{Adoption, Held};
 pub use comparison::{Difference, DifferenceKind, Said, compare};
-pub use delta::{Applied, Cursors, Delta, Row, Rows, SlotRow, SlotState};
+pub use delta::{Applied, Cursors, Delta, IsRecorded, Row, Rows, SlotRow, SlotState};
 pub use error::{SinkError, SinkErrorKind};
 pub use follower::{Backoff, Follower, FollowerConfig, Step};
 pub use group_totals::{GroupTotals, group_totals};
@@ -58,15 +63,17 @@ pub use look::Look;
 pub use metrics::Metrics;
 #[cfg(feature = "mutants")]
 pub use mutant::Mutant;
-pub use raw::{RawBlock, RawCursors, RawRows, RawSink};
+pub use raw::{RawBlock, RawCursors, RawReplacement, RawRows, RawSink};
 pub use raw_follower::RawFollower;
+pub use raw_look::{RawLook, RawPlace, RawRange};
+pub use raw_texts::{RawDigest, RawTexts};
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::{Schema, Standing};
 pub use share::Share;
 pub use slot_rows::slot_state;
 pub use stored_rows::StoredRow;
 pub use stored_slots::{SlotQuery, StoredSlot};
-pub use url::{Shape, Source, Store, look, open, open_beside, open_or_later, schema};
+pub use url::{Shape, Source, Store, look, open, open_beside, open_or_later, raw_look, schema};
 
 /// A store that can follow.
 ///
@@ -90,15 +97,28 @@ pub trait Sink: Send {
     fn apply(&mut self, delta: &Delta<'_>) -> Result<Applied, SinkError>;
 
     /// Puts whole slots in the place of what it has of them: the rows and slots of a delta of a higher generation. Where there
-    /// are transactions, rows and slots stand in one; cursors stay as they are. Written again it changes nothing.
+    /// are transactions, rows and slots stand in one; cursors stay as they are. Written again it changes nothing. Rows above
+    /// the delta's revision go unless they are `recorded`: those are of another replacement that is under way.
     ///
     /// # Errors
     /// As `apply`; `Refused` if another job than the delta's has written the store, or it keeps no slots.
-    fn replace(&mut self, _delta: &Delta<'_>) -> Result<u64, SinkError> {
+    fn replace(
+        &mut self,
+        _delta: &Delta<'_>,
+        _recorded: &IsRecorded<'_>,
+    ) -> Result<u64, SinkError> {
         Err(SinkError::refused(format!(
             "sink {}: has no slots to be replaced",
             self.name()
         )))
+    }
+
+    /// Flows in rows of the base rollup, as its own table says, by slot, from this slot on. `None`: it keeps no such table.
+    ///
+    /// # Errors
+    /// `Retry` if the store cannot be reached now.
+    fn slot_flows(&mut self, _from_secs: u64) -> Result<Option<BTreeMap<u64, u64>>, SinkError> {
+        Ok(None)
     }
 
     /// Who has written it, and how high the numbers in it are. A store that keeps nothing from start to start has nobody.

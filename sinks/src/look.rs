@@ -57,8 +57,25 @@ impl std::fmt::Debug for Look {
 }
 
 impl Look {
-    pub(crate) fn new(name: String, words: Words, ask: Ask) -> Look {
-        Look { name, words, ask }
+    /// `has_slots`: the question whether there is a table of slots, answered by 1.
+    ///
+    /// # Errors
+    /// `Refused` if there is none, else as `slots`.
+    pub(crate) fn new(
+        name: String,
+        words: Words,
+        mut ask: Ask,
+        has_slots: &str,
+    ) -> Result<Look, SinkError> {
+        let answer = ask(has_slots)?;
+        let said = answer.first().and_then(|row| row.first()?.as_deref());
+        if said == Some("1") {
+            return Ok(Look { name, words, ask });
+        }
+        Err(SinkError::refused(format!(
+            "sink {name}: has no tables of this program; name the store that the job writes, or make them: flow-pipeline \
+             schema apply --sink {name}"
+        )))
     }
 
     /// The store's URL without secrets.

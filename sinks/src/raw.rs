@@ -10,7 +10,7 @@ use std::fmt;
 use flow_proto::EnrichedFlow;
 
 use crate::delta::belongs;
-use crate::{Adoption, Applied, Held, SinkError};
+use crate::{Adoption, Applied, Held, RawDigest, RawRange, SinkError};
 
 /// A store for raw flows.
 ///
@@ -32,6 +32,18 @@ pub trait RawSink: Send {
     /// # Errors
     /// `Retry` if the store failed or the outcome is unknown; the follower then reads the cursors again.
     fn apply(&mut self, block: &RawBlock<'_>) -> Result<Applied, SinkError>;
+
+    /// Puts the raw flows of a slot in the place of what the store has of them; cursors stay as they are. Where there are
+    /// transactions it is one; else, cut short, it is to be begun again. Written again it changes nothing.
+    ///
+    /// # Errors
+    /// As `apply`; `Refused` if another job than the replacement's has written the store, or it can replace none.
+    fn replace(&mut self, _replacement: &RawReplacement<'_>) -> Result<u64, SinkError> {
+        Err(SinkError::refused(format!(
+            "sink {}: has no raw flows to be replaced",
+            self.name()
+        )))
+    }
 
     /// As `Sink::held`.
     ///
@@ -81,6 +93,23 @@ pub struct RawBlock<'a> {
     pub now_secs: u64,
     /// Watermark of `to`, seconds since 1970: what retention is measured from.
     pub watermark_secs: Option<u64>,
+}
+
+/// What the raw flows of a slot are to be. Law 6: it lies below the store's cursors, so that no follower writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct RawReplacement<'a> {
+    /// Id of the job.
+    pub job: &'a str,
+    /// The slot, and where its flows stand: what the store has there goes.
+    pub range: &'a RawRange,
+    /// Number of times the slot has been replaced as a whole.
+    pub generation: u64,
+    /// Its flows.
+    pub rows: &'a dyn RawRows,
+    /// What they are, as the store has them.
+    pub digest: RawDigest,
+    /// Now, seconds since 1970.
+    pub now_secs: u64,
 }
 
 impl RawBlock<'_> {

@@ -375,8 +375,8 @@ impl RawFollower {
             sink = self.sink.name(),
             ?partitions,
             ?checkpoint,
-            "{why}: the raw flows before this checkpoint are not in it; for all of the topic begin anew with an empty \
-             state directory"
+            "{why}: the raw flows before this checkpoint are not in it; `replay --raw --as-recorded --apply` writes those of \
+             slots that have retired, as far as the topic is retained"
         );
     }
 

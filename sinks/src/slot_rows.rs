@@ -62,7 +62,7 @@ pub(crate) fn changed(
         }));
     }
     if from == 0 {
-        let lost = unreachable(checkpoint, window_secs);
+        let lost = unreachable(checkpoint, from, window_secs);
         groups.retain(|group| !lost.contains(&group.slot_secs));
     }
     let row = |group: Group| {
@@ -82,20 +82,24 @@ pub(crate) fn changed(
     groups.into_iter().filter_map(row).collect()
 }
 
-/// Retired slots with flows that a new store can't be given any more, since every store there was has had them: it
-/// must not say that it has them. The base rollup decides, since every flow that counts is in it.
-pub(crate) fn unreachable(checkpoint: &Checkpoint, window_secs: u64) -> BTreeSet<SlotSecs> {
+/// Retired slots with flows that a store at `from` can't be given any more, since every store there was has had them: a new
+/// one must not say that it has them. The base rollup decides, since every flow that counts is in it.
+pub(crate) fn unreachable(
+    checkpoint: &Checkpoint,
+    from: u64,
+    window_secs: u64,
+) -> BTreeSet<SlotSecs> {
     let with_flows = checkpoint
         .slots
         .iter()
-        .filter(|(_, counts)| counts.flows > 0);
+        .filter(|(_, counts)| counts.flows > 0 && (from == 0 || counts.changed > from));
     let groups = with_flows.map(|(slot, _)| Group {
         rollup: Rollup::As as u16,
         slot_secs: *slot,
     });
     groups
         .filter(|group| slot_state(checkpoint, *group, window_secs) == SlotState::Retired)
-        .filter(|group| !reaches(checkpoint, 0, group))
+        .filter(|group| !reaches(checkpoint, from, group))
         .map(|group| group.slot_secs)
         .collect()
 }
@@ -178,6 +182,15 @@ mod tests {
         let rows = changed(&checkpoint(), from, &BTreeSet::new(), 300, 0);
         let of_base = rows.iter().filter(|row| row.rollup == Rollup::As);
         of_base.map(|row| row.slot_secs).collect()
+    }
+
+    #[test]
+    fn what_a_store_that_goes_back_may_lack() {
+        let lost = |from| unreachable(&checkpoint(), from, 300);
+        assert_eq!(lost(0), BTreeSet::from([300]), "a new one");
+        assert_eq!(lost(1), BTreeSet::from([300]));
+        assert_eq!(lost(2), BTreeSet::new(), "it was there when it completed");
+        assert_eq!(lost(4), BTreeSet::new(), "nothing has changed since");
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct SlotQuery {
     pub from_secs: Option<u64>,
     /// Slots that start before this.
     pub to_secs: Option<u64>,
-    /// Only those that are partial, lack a partition or have too late flows.
+    /// Only those that are partial, lack a partition or have too early or too late flows.
     pub troubled: bool,
 }
 
@@ -46,6 +46,15 @@ pub struct StoredSlot {
     pub complete_through_secs: Option<u64>,
 }
 
+impl StoredSlot {
+    /// Whether a replay could make more of it: it is partial, lacks a partition, or has refused flows that are no error of
+    /// theirs.
+    pub fn is_troubled(&self) -> bool {
+        let refused = self.too_early + self.too_late;
+        self.partial || refused > 0 || !self.missing_partitions.is_empty()
+    }
+}
+
 /// The question.
 pub(crate) fn statement(query: &SlotQuery, words: &Words) -> String {
     let slot = (words.seconds)("slot");
@@ -67,7 +76,9 @@ pub(crate) fn statement(query: &SlotQuery, words: &Words) -> String {
     wanted.extend(query.to_secs.map(|secs| format!("{slot} < {secs}")));
     if query.troubled {
         let missing = (words.text)("missing_partitions");
-        wanted.push(format!("(partial OR {missing} <> '[]' OR too_late > 0)"));
+        wanted.push(format!(
+            "(partial OR {missing} <> '[]' OR too_late > 0 OR too_early > 0)"
+        ));
     }
     format!(
         "SELECT {} FROM {} WHERE {} ORDER BY slot DESC LIMIT {}",

@@ -5,7 +5,8 @@
 use flow_topic::{Timestamps, shown};
 
 use crate::{
-    Look, RawSink, Schema, Sink, SinkError, clickhouse, kafka, late, postgres, sqlite, stdout,
+    Look, RawLook, RawSink, Schema, Sink, SinkError, clickhouse, kafka, late, postgres, sqlite,
+    stdout,
 };
 
 /// The schemes there are, for help texts and messages.
@@ -132,6 +133,22 @@ pub fn look(url: &str) -> Result<Look, SinkError> {
         Scheme::Clickhouse => clickhouse::look::look(url),
         Scheme::Topic | Scheme::Stdout => Err(SinkError::refused(format!(
             "sink {}: has no table of slots",
+            shown(url)
+        ))),
+    }
+}
+
+/// The store of a URL, to look at its raw flows; nothing is changed.
+///
+/// # Errors
+/// As `look`; `Refused` for one that has none.
+pub fn raw_look(url: &str) -> Result<RawLook, SinkError> {
+    match scheme(url)? {
+        Scheme::Sqlite => sqlite::raw_look::raw_look(url),
+        Scheme::Postgres => postgres::raw_look::raw_look(url),
+        Scheme::Clickhouse => clickhouse::raw_look::raw_look(url),
+        Scheme::Topic | Scheme::Stdout => Err(SinkError::refused(format!(
+            "sink {}: has no table of raw flows",
             shown(url)
         ))),
     }

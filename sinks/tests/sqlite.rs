@@ -403,3 +403,10 @@ fn a_file_of_version_1_is_brought_up_when_asked_to() {
         "the rows stay"
     );
 }
+
+#[test]
+fn raw_flows_are_read_back_as_they_were_and_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.db");
+    support::raw_read_back::read_back(&format!("sqlite://{}?raw=on", path.display()));
+}

@@ -27,7 +27,7 @@ pub(crate) struct Status {
     /// Slots that start before this time.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::units::when)]
     pub(crate) to: Option<When>,
-    /// Only slots that are partial, lack a partition, or have too late flows.
+    /// Only slots that are partial, lack a partition, or have too early or too late flows: those of `replay --repair`.
     #[arg(long)]
     pub(crate) troubled: bool,
     /// One JSON object instead of tables.

@@ -8,11 +8,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use flow_proto::{Rollup, RowRecord};
-use flow_sinks::{Delta, Row, Rows, Sink, SinkError, SlotRow, SlotState};
+use flow_sinks::{Applied, Delta, Row, Rows, Sink, SinkError, SlotRow};
 use flow_state::{Checkpoint, Replaced, SlotCounts};
 
 use super::base::{Base, Stored};
 use super::recompute::Recomputed;
+use super::replacement::{self, Recorded};
 use crate::adopt::GENERATIONS;
 use crate::clock;
 use crate::failure::{Exit, Failure};
@@ -24,11 +25,78 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// The job that stands in the cursors of a store which replays alone write, so that no job takes it for an empty one.
+pub(super) const TARGET: &str = "replay";
+
+/// Opens a store to write it; one that is empty gets its tables.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn open(url: &str) -> Result<Box<dyn Sink>, Failure> {
+    let store = flow_sinks::open(url)?;
+    store.rollups.ok_or_else(|| {
+        let what = format!("sink {}: has no rollups", flow_topic::shown(url));
+        Failure::new(Exit::Config, what)
+    })
+}
+
+/// Opens a store of its own, which is one from then on.
+///
+/// # Errors
+/// If a job writes it, or it cannot be written.
+pub(super) fn open_target(url: &str) -> Result<Box<dyn Sink>, Failure> {
+    let mut sink = open(url)?;
+    match sink.cursors()?.job.as_deref() {
+        Some(TARGET) => return Ok(sink),
+        None => {}
+        Some(_) => {
+            let what = format!("--into {}: a job writes this store", sink.name());
+            return Err(Failure::new(Exit::Config, what).hint(
+                "--into names a store of its own; what the job has written is replaced by --apply without --into",
+            ));
+        }
+    }
+    let all = (0..flow_dataflow::key::SHARDS).filter_map(|shard| u16::try_from(shard).ok());
+    let all: Vec<u16> = all.collect();
+    let claim = Delta {
+        job: TARGET,
+        from: 0,
+        to: 1,
+        shards: &all,
+        rows: &Nothing,
+        slots: &[],
+        retired_through_secs: None,
+        watermark_secs: None,
+    };
+    match sink.apply(&claim)? {
+        Applied::Done { .. } => Ok(sink),
+        Applied::CursorMoved => {
+            let what = format!("--into {}: somebody else writes this store", sink.name());
+            Err(Failure::new(Exit::Taken, what))
+        }
+    }
+}
+
+/// No rows.
+#[derive(Debug)]
+struct Nothing;
+
+impl Rows for Nothing {
+    fn for_each(
+        &self,
+        _take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 /// What is applied to one store.
 pub(super) struct Apply<'a> {
-    pub(super) base: &'a Base,
-    pub(super) checkpoint: &'a Checkpoint,
-    pub(super) recomputed: &'a Recomputed,
+    base: &'a Base,
+    checkpoint: &'a Checkpoint,
+    recomputed: &'a Recomputed,
+    /// Of a store that no job writes: these alone. Else it is the whole slot that is replaced.
+    rollups: Option<Vec<Rollup>>,
     sink: Box<dyn Sink>,
     attempt: u64,
     rows: u64,
@@ -36,40 +104,42 @@ pub(super) struct Apply<'a> {
 }
 
 impl<'a> Apply<'a> {
-    /// Opens the store to write it.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub(super) fn open(
-        url: &str,
+    /// Writes a store that was opened.
+    pub(super) fn new(
+        sink: Box<dyn Sink>,
         base: &'a Base,
-        checkpoint: &'a Checkpoint,
-        recomputed: &'a Recomputed,
-    ) -> Result<Apply<'a>, Failure> {
-        let store = flow_sinks::open(url)?;
-        let sink = store.rollups.ok_or_else(|| {
-            Failure::new(
-                Exit::Config,
-                format!("sink {}: has no rollups", flow_topic::shown(url)),
-            )
-        })?;
-        Ok(Apply {
+        (checkpoint, recomputed): (&'a Checkpoint, &'a Recomputed),
+        rollups: Option<Vec<Rollup>>,
+    ) -> Apply<'a> {
+        Apply {
             base,
             checkpoint,
             recomputed,
+            rollups,
             sink,
             attempt: random(),
             rows: 0,
             slots: 0,
-        })
+        }
     }
 
-    /// Records a slot and writes it.
+    /// Records a slot, of which the job has refused so many flows, and writes it.
     ///
     /// # Errors
     /// If it cannot be recorded or written; it can be begun again.
-    pub(super) fn slot(&mut self, slot_secs: u64, stored: &Stored) -> Result<(), Failure> {
-        let replaced = self.record(slot_secs, stored)?;
+    pub(super) fn slot(
+        &mut self,
+        slot_secs: u64,
+        refused: SlotCounts,
+        stored: &mut Stored,
+    ) -> Result<u64, Failure> {
+        let wanted = self
+            .recomputed
+            .replaced(slot_secs, self.checkpoint, refused)?;
+        let replaced = match self.rollups {
+            None => self.record(wanted, stored)?,
+            Some(_) => above(wanted, stored)?,
+        };
         let written = self.write(&replaced)?;
         self.rows += written;
         self.slots += 1;
@@ -78,7 +148,7 @@ impl<'a> Apply<'a> {
             generation = replaced.generation,
             "replaced"
         );
-        Ok(())
+        Ok(replaced.generation.into())
     }
 
     /// Says what was done.
@@ -86,7 +156,9 @@ impl<'a> Apply<'a> {
     /// # Errors
     /// If the state cannot be written.
     pub(super) fn end(self) -> Result<(), Failure> {
-        self.base.state.sweep_replaced(self.attempt)?;
+        if self.rollups.is_none() {
+            self.base.state.sweep_replaced(self.attempt)?;
+        }
         tracing::info!(
             sink = self.sink.name(),
             slots = self.slots,
@@ -97,12 +169,9 @@ impl<'a> Apply<'a> {
     }
 
     /// What is recorded of the slot under the next generation: the rows as computed, by whoever was first.
-    fn record(&self, slot_secs: u64, stored: &Stored) -> Result<Replaced, Failure> {
-        let (base, window) = (self.base, self.base.rows.window_secs);
-        let refused = base.refused(stored, self.checkpoint, slot_secs)?;
-        let wanted = self
-            .recomputed
-            .replaced(slot_secs, self.checkpoint, refused)?;
+    fn record(&self, wanted: Replaced, stored: &Stored) -> Result<Replaced, Failure> {
+        let (base, slot_secs) = (self.base, wanted.slot_secs);
+        let window = base.rows.window_secs;
         let newest = base.replaced.get(&slot_secs).copied();
         let of_job = self.checkpoint.generation(slot_secs, window);
         let above = stored
@@ -110,54 +179,29 @@ impl<'a> Apply<'a> {
             .get(&slot_secs)
             .map_or(0, |slot| slot.generation);
         let above = u32::try_from(above).unwrap_or(u32::MAX).max(of_job);
-        // One that was recorded before, and that this store lacks: an apply that was cut short, or for another store.
-        if let Some(generation) = newest.filter(|generation| *generation > above)
-            && let Some(found) = base.state.replaced(slot_secs, generation)?
-            && alike(&found, &wanted)
-        {
-            return Ok(found);
-        }
-        let mut generation = newest.unwrap_or(0).max(above);
-        // Somebody else may have recorded some since they were listed.
-        loop {
-            generation += 1;
-            if u64::from(generation) >= GENERATIONS {
-                let what = format!("slot {} was replaced too often", time(slot_secs));
-                return Err(Failure::new(Exit::Config, what));
-            }
-            let offered = Replaced {
-                generation,
-                ..wanted.clone()
-            };
-            let found = base.state.record_replaced(&offered, self.attempt)?;
-            if alike(&found, &wanted) {
-                return Ok(found);
-            }
-        }
+        let known = (newest, above, GENERATIONS);
+        let found = replacement::record(&base.state, &wanted, known, self.attempt)?;
+        found.ok_or_else(|| too_often(slot_secs))
     }
 
     fn write(&mut self, replaced: &Replaced) -> Result<u64, Failure> {
-        let rows = records(replaced)?;
+        let rollups = self.rollups.clone().unwrap_or(Rollup::ALL.to_vec());
+        let mut rows = records(replaced)?;
+        rows.retain(|row| rollups.iter().any(|rollup| row.rollup == *rollup as u16));
         let now = clock::now_ns() / 1_000_000_000;
-        let slots = Rollup::ALL.map(|rollup| SlotRow {
-            rollup,
-            slot_secs: replaced.slot_secs,
-            state: SlotState::Retired,
-            partial: replaced.partial,
-            generation: replaced.generation.into(),
-            written_secs: Some(now),
-            counts: Some(replaced.counts),
-            missing_partitions: replaced.missing_partitions.clone(),
-            complete_through_secs: u64::try_from(self.checkpoint.watermark_ns)
-                .ok()
-                .map(|ns| ns / 1_000_000_000),
-        });
+        let slots = replacement::slots(replaced, self.checkpoint, now).into_iter();
+        let slots: Vec<SlotRow> = slots
+            .filter(|slot| rollups.contains(&slot.rollup))
+            .collect();
         let recorded = Recorded {
             rows: &rows,
             replaced,
         };
         let delta = Delta {
-            job: &self.checkpoint.job,
+            job: match self.rollups {
+                Some(_) => TARGET,
+                None => &self.checkpoint.job,
+            },
             from: 0,
             to: replaced.number,
             shards: &[0],
@@ -166,22 +210,51 @@ impl<'a> Apply<'a> {
             retired_through_secs: None,
             watermark_secs: None,
         };
-        self.patiently(&delta)
+        let state = &self.base.state;
+        let recorded = |slot, revision| Ok(replacement::is_recorded(state, slot, revision)?);
+        patiently(|| self.sink.replace(&delta, &recorded))
     }
+}
 
-    /// A job that writes the same store may hold its lock, and a server may be away for a while.
-    fn patiently(&mut self, delta: &Delta<'_>) -> Result<u64, Failure> {
-        let begun = Instant::now();
-        loop {
-            match self.sink.replace(delta) {
-                Err(error) if error.is_retry() && begun.elapsed() < PATIENCE => {
-                    tracing::debug!(%error, "tried again");
-                    thread::sleep(PAUSE);
-                }
-                written => return Ok(written?),
+/// A job that writes the same store may hold its lock, and a server may be away for a while.
+///
+/// # Errors
+/// The last of `write`.
+pub(super) fn patiently(mut write: impl FnMut() -> Result<u64, SinkError>) -> Result<u64, Failure> {
+    let begun = Instant::now();
+    loop {
+        match write() {
+            Err(error) if error.is_retry() && begun.elapsed() < PATIENCE => {
+                tracing::debug!(%error, "tried again");
+                thread::sleep(PAUSE);
             }
+            written => return Ok(written?),
         }
     }
+}
+
+/// In a store that only replays write, a slot has the generation above any that it has seen there, finished or not.
+fn above(wanted: Replaced, stored: &mut Stored) -> Result<Replaced, Failure> {
+    let slot_secs = wanted.slot_secs;
+    let known = stored.slots.get(&slot_secs);
+    let mut highest = known.map_or(0, |slot| slot.generation);
+    for rollup in Rollup::ALL {
+        let (rows, _) = stored.look.rows(rollup, slot_secs)?;
+        let seen = rows.iter().map(|row| row.revision >> 48);
+        highest = seen.fold(highest, u64::max);
+    }
+    let above = u32::try_from(highest + 1).ok();
+    let generation = above.filter(|number| u64::from(*number) < GENERATIONS);
+    Ok(Replaced {
+        generation: generation.ok_or_else(|| too_often(slot_secs))?,
+        ..wanted
+    })
+}
+
+/// A generation has 16 bits of a revision.
+fn too_often(slot_secs: u64) -> Failure {
+    let what = format!("slot {} was replaced too often", time(slot_secs));
+    Failure::new(Exit::Config, what)
 }
 
 /// The rows of a record.
@@ -193,48 +266,4 @@ pub(super) fn records(replaced: &Replaced) -> Result<Vec<RowRecord>, Failure> {
         let what = "the record of a replaced slot has rows of another size";
         Failure::new(Exit::Config, what).hint("use the release that wrote it")
     })
-}
-
-/// Whether two records say the same of a slot.
-fn alike(found: &Replaced, wanted: &Replaced) -> bool {
-    let said = |replaced: &Replaced| Replaced {
-        generation: 0,
-        number: 0,
-        counts: SlotCounts {
-            changed: 0,
-            ..replaced.counts
-        },
-        ..replaced.clone()
-    };
-    said(found) == said(wanted)
-}
-
-/// The rows of a slot, as a store takes them.
-#[derive(Debug)]
-struct Recorded<'a> {
-    rows: &'a [RowRecord],
-    replaced: &'a Replaced,
-}
-
-impl Rows for Recorded<'_> {
-    fn for_each(
-        &self,
-        take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
-    ) -> Result<(), SinkError> {
-        let revision = u64::from(self.replaced.generation) << 48 | self.replaced.number;
-        for record in self.rows {
-            let Some(rollup) = Rollup::from_number(record.rollup) else {
-                return Err(SinkError::fatal(
-                    "the record of a replaced slot has a rollup that this program does not know",
-                ));
-            };
-            take(Row {
-                rollup,
-                record,
-                table_version: self.replaced.table_version,
-                revision,
-            })?;
-        }
-        Ok(())
-    }
 }

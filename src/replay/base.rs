@@ -2,29 +2,37 @@
 //!
 //! Law: nothing of them is written, and no lock is taken: the job may run meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use flow_dataflow::RowConfig;
-use flow_sinks::{Look, SlotQuery, SlotState, StoredSlot};
+use flow_sinks::{Cursors, Look, SlotQuery, SlotState, StoredSlot};
 use flow_state::{Checkpoint, Replaced, SlotCounts, StateStore};
 use flow_topic::Topic;
 
+use super::replacement;
 use crate::failure::{Exit, Failure};
 use crate::{cli, clock, job_status};
 
 /// So often a store is looked at anew that was written meanwhile.
 const LOOKS: u32 = 8;
 
+/// What the job has refused, by slot.
+pub(crate) type Refused = BTreeMap<u64, SlotCounts>;
+
 /// Slots, each by its start, from the first to before the last. Seconds.
 pub(crate) type Slots = (u64, u64);
 
 /// The job, and which of its slots are asked for.
+#[derive(Clone)]
 pub(crate) struct Base {
     pub(crate) state: StateStore,
     pub(crate) topic: Arc<dyn Topic>,
     pub(crate) rows: RowConfig,
     pub(crate) slots: Slots,
+    /// Those of them that are asked for; `None`: all.
+    wanted: Option<BTreeSet<u64>>,
     newest: Checkpoint,
     /// Slots that were replaced, each with its highest generation.
     pub(crate) replaced: BTreeMap<u64, u32>,
@@ -35,26 +43,41 @@ impl Base {
     ///
     /// # Errors
     /// If there is no state or topic, or the range holds no slot.
-    pub(crate) fn open(range: &cli::Range) -> Result<Base, Failure> {
-        let (state, newest) = job_status::newest(&range.state)?;
+    pub(crate) fn open(state: &Path, topic: &str, range: &cli::Range) -> Result<Base, Failure> {
+        let shown = state.display();
+        let (state, newest) = job_status::newest(state)?;
         let rows = RowConfig::of_recorded(&newest.config).ok_or_else(|| {
-            let what = format!(
-                "state {}: the options of its job are unknown to this program",
-                range.state.display()
-            );
+            let what = format!("state {shown}: the options of its job are unknown to this program");
             Failure::new(Exit::Config, what).hint("use the release that wrote the state")
         })?;
         let slots = whole_slots(range, rows.window_secs)?;
-        let topic = flow_topic::url::open(&range.topic, None)?;
+        let topic = flow_topic::url::open(topic, None)?;
         let replaced = state.replaced_slots()?;
         Ok(Base {
             state,
             topic,
             rows,
             slots,
+            wanted: None,
             newest,
             replaced,
         })
+    }
+
+    /// Some of its slots, all of them in a range.
+    pub(crate) fn of(&self, slots: Slots, wanted: BTreeSet<u64>) -> Base {
+        Base {
+            slots,
+            wanted: Some(wanted),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a slot is asked for.
+    pub(crate) fn wants(&self, slot_secs: u64) -> bool {
+        let within = (self.slots.0..self.slots.1).contains(&slot_secs);
+        let wanted = self.wanted.as_ref();
+        within && wanted.is_none_or(|wanted| wanted.contains(&slot_secs))
     }
 
     /// Looks at a store that this job has written.
@@ -62,22 +85,7 @@ impl Base {
     /// # Errors
     /// If it cannot be looked at, or another job has written it.
     pub(crate) fn store(&self, url: &str) -> Result<Stored, Failure> {
-        let mut look = flow_sinks::look(url)?;
-        let query = SlotQuery {
-            newest: u32::MAX,
-            from_secs: Some(self.slots.0),
-            to_secs: Some(self.slots.1),
-            troubled: false,
-        };
-        // A job that follows meanwhile must not come between the two.
-        let (mut cursors, mut slots) = (look.cursors()?, look.slots(&query)?);
-        for _ in 0..LOOKS {
-            let again = look.cursors()?;
-            if again == cursors {
-                break;
-            }
-            (cursors, slots) = (again, look.slots(&query)?);
-        }
+        let (look, cursors, slots) = looked_at(url, self.slots)?;
         let highest = cursors.by_shard.values().max().copied().unwrap_or(0);
         // A job that runs may have gone on since its state was read.
         if highest > self.newest.number {
@@ -94,18 +102,25 @@ impl Base {
             return Err(Failure::new(Exit::Config, what)
                 .hint("--state and --sink name what the same run was given"));
         }
-        let all = (0..flow_dataflow::key::SHARDS).filter_map(|shard| u16::try_from(shard).ok());
-        let stands: Vec<u64> = all.map(|shard| cursors.of(shard)).collect();
-        let lowest = stands.iter().min().copied().unwrap_or(0);
-        let even = stands.iter().all(|at| *at == lowest);
         Ok(Stored {
             look,
-            slots: slots
-                .into_iter()
-                .map(|slot| (slot.slot_secs, slot))
-                .collect(),
-            at: Some(lowest).filter(|lowest| even && *lowest > 0),
-            newest: stands.iter().max().copied().unwrap_or(0),
+            slots,
+            at: cursors.even(flow_dataflow::key::SHARDS),
+            newest: highest,
+        })
+    }
+
+    /// Looks at a store that replays alone write.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub(crate) fn target(&self, url: &str) -> Result<Stored, Failure> {
+        let (look, _, slots) = looked_at(url, self.slots)?;
+        Ok(Stored {
+            look,
+            slots,
+            at: None,
+            newest: 0,
         })
     }
 
@@ -140,7 +155,7 @@ impl Base {
         Ok(found.transpose()?.flatten())
     }
 
-    /// Flows of a slot that the job has refused, as far as anybody knows.
+    /// Flows that the job has refused, by slot, as far as anybody knows; of slots of which somebody knows anything.
     ///
     /// # Errors
     /// The state's.
@@ -148,23 +163,47 @@ impl Base {
         &self,
         stored: &Stored,
         checkpoint: &Checkpoint,
+    ) -> Result<Refused, Failure> {
+        let mut slots: BTreeSet<u64> = stored.slots.keys().copied().collect();
+        slots.extend(checkpoint.slots.keys());
+        slots.extend(self.replaced.keys());
+        slots.retain(|slot_secs| self.wants(*slot_secs));
+        let of_slot = |slot_secs| Ok((slot_secs, self.refused_of(stored, checkpoint, slot_secs)?));
+        slots.into_iter().map(of_slot).collect()
+    }
+
+    fn refused_of(
+        &self,
+        stored: &Stored,
+        checkpoint: &Checkpoint,
         slot_secs: u64,
     ) -> Result<SlotCounts, Failure> {
-        let counted = checkpoint.slots.get(&slot_secs);
-        let mut refused = counted.copied().unwrap_or_default();
-        let mut known = |early: u64, late: u64, implausible: u64| {
-            refused.too_early = refused.too_early.max(early);
-            refused.too_late = refused.too_late.max(late);
-            refused.implausible = refused.implausible.max(implausible);
-        };
-        // Where the job has let go of its counts the store has them.
-        if let (None, Some(slot)) = (counted, stored.slots.get(&slot_secs)) {
-            known(slot.too_early, slot.too_late, slot.implausible);
+        let replaced = self.newest_replaced(slot_secs)?;
+        Ok(replacement::refused(
+            checkpoint.slots.get(&slot_secs),
+            stored.slots.get(&slot_secs),
+            replaced.as_ref(),
+        ))
+    }
+
+    /// Slots that were replaced, and of which the job has refused more flows since: their rows do not say so.
+    ///
+    /// # Errors
+    /// The state's.
+    pub(crate) fn refused_since(&self) -> Result<Vec<u64>, Failure> {
+        let mut slots = Vec::new();
+        for slot_secs in self.replaced.keys().filter(|slot| self.wants(**slot)) {
+            let replaced = self.newest_replaced(*slot_secs)?;
+            let counted = self.newest.slots.get(slot_secs);
+            if let (Some(replaced), Some(counted)) = (replaced, counted) {
+                let early = replaced.early + replaced.counts.too_early;
+                let late = replaced.late + replaced.counts.too_late;
+                if counted.too_early > early || counted.too_late > late {
+                    slots.push(*slot_secs);
+                }
+            }
         }
-        if let Some(replaced) = self.newest_replaced(slot_secs)? {
-            known(replaced.early, replaced.late, replaced.counts.implausible);
-        }
-        Ok(refused)
+        Ok(slots)
     }
 
     /// Whether the job has come beyond the range's first slot.
@@ -213,16 +252,49 @@ pub(crate) struct Stored {
     pub(crate) newest: u64,
 }
 
-/// The range as whole slots.
-fn whole_slots(range: &cli::Range, window_secs: u64) -> Result<Slots, Failure> {
+/// A store, its cursors, and its rows of `slots` in a range.
+pub(super) type Looked = (Look, Cursors, BTreeMap<u64, StoredSlot>);
+
+/// Looks at a store.
+///
+/// # Errors
+/// If it cannot be looked at.
+pub(super) fn looked_at(url: &str, (from, to): Slots) -> Result<Looked, Failure> {
+    let mut look = flow_sinks::look(url)?;
+    let query = SlotQuery {
+        newest: u32::MAX,
+        from_secs: Some(from),
+        to_secs: Some(to),
+        troubled: false,
+    };
+    // A job that follows meanwhile must not come between the two.
+    let (mut cursors, mut slots) = (look.cursors()?, look.slots(&query)?);
+    for _ in 0..LOOKS {
+        let again = look.cursors()?;
+        if again == cursors {
+            break;
+        }
+        (cursors, slots) = (again, look.slots(&query)?);
+    }
+    let by_start = slots.into_iter().map(|slot| (slot.slot_secs, slot));
+    Ok((look, cursors, by_start.collect()))
+}
+
+/// The range as whole slots. Without an end: all there can be.
+///
+/// # Errors
+/// If there is no slot in it.
+pub(super) fn whole_slots(range: &cli::Range, window_secs: u64) -> Result<Slots, Failure> {
     let now = clock::now_ns();
     let secs = |ns: u64| ns.div_euclid(1_000_000_000);
-    let from = secs(range.from.resolve_ns(now));
-    let to = range.to.resolve_ns(now).div_ceil(1_000_000_000);
+    let from = range.from.map_or(0, |from| secs(from.resolve_ns(now)));
+    let to = range
+        .to
+        .map_or(u64::MAX, |to| to.resolve_ns(now).div_ceil(1_000_000_000));
     // Times beyond it no store holds, and slot 0 is none.
     let end = u64::from(u32::MAX) / window_secs * window_secs;
-    let (from, to) = (from - from % window_secs, to.next_multiple_of(window_secs));
-    let (from, to) = (from.max(window_secs), to.min(end));
+    let (from, to) = (from - from % window_secs, to.min(end));
+    let (from, to) = (from.max(window_secs), to.next_multiple_of(window_secs));
     if from < to {
         return Ok((from, to));
     }

@@ -6,6 +6,7 @@ use flow_proto::{Rollup, Sums, country_code};
 use flow_sinks::{Difference, Said};
 use serde_json::{Map, Value, json};
 
+use super::slots::Why;
 use crate::progress::time;
 
 /// A row that differs.
@@ -20,6 +21,30 @@ pub(crate) fn difference(sink: &str, difference: &Difference) -> Value {
         "stored": difference.stored.map(said),
         "revision": difference.revision,
     })
+}
+
+/// What may have kept a slot from being whole; empty where nothing is known against it.
+pub(crate) fn why(why: &Why) -> Map<String, Value> {
+    let mut all = Map::new();
+    let mut say = |name: &str, value: Value, is_said: bool| {
+        if is_said {
+            all.insert(name.to_owned(), value);
+        }
+    };
+    let Why {
+        refused,
+        missing_partitions: missing,
+        partial,
+    } = why;
+    say("too_early", refused.too_early.into(), refused.too_early > 0);
+    say("too_late", refused.too_late.into(), refused.too_late > 0);
+    say(
+        "missing_partitions",
+        missing.clone().into(),
+        !missing.is_empty(),
+    );
+    say("partial", true.into(), *partial);
+    all
 }
 
 /// A row's key by the names of its columns.

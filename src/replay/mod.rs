@@ -2,29 +2,36 @@
 //!
 //! Law: without `--apply` it reads; state, topic and stores stay as they are.
 
+mod against;
 mod apply;
 mod base;
+mod computation;
+mod computed;
 mod json;
+mod others;
+mod raw;
 mod recompute;
+mod repair;
+mod replacement;
 mod shown;
 mod slot_row;
 mod slots;
 mod tables;
+mod throttled;
 pub(crate) mod verify;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use flow_dataflow::Counting;
-use flow_proto::Rollup;
-use flow_state::Checkpoint;
+use flow_dataflow::{Counting, SamplingRates};
+use flow_proto::{Addr, Rollup};
 
 use apply::Apply;
-use base::{Base, Stored};
-use recompute::recompute;
+use base::{Base, Refused};
+use raw::Replayed;
+use recompute::{How, Workshop};
 use shown::Shown;
 use slots::Sides;
 use tables::Tables;
@@ -38,11 +45,66 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Prints the difference, and with `--apply` makes an end of it.
 pub(crate) fn run(options: &cli::Replay) -> Result<(), Failure> {
+    fits(options)?;
+    let place = (options.state.as_path(), options.topic.as_str());
+    if options.range.cluster.process > 0 {
+        return others::follow(&options.range, place);
+    }
     let asked = signals::install()?;
+    let rates = options.sampling_rate.iter();
+    let rates = SamplingRates::new(rates.map(|(at, rate)| (Addr::from(*at), *rate)));
+    // What cannot be looked at or written is told before anything is computed.
+    raw::check(&options.range, &options.sink)?;
+    if let Some(url) = &options.into {
+        drop(apply::open_target(url)?);
+    }
+    let mut workshop = Workshop::open(&options.range, rates, place, &asked)?;
     let base = settled(options, &asked)?;
     let mut shown = Shown::new(options, io::stdout().lock());
-    for url in &options.range.sink {
-        one(options, &base, url, (&mut shown, &asked))?;
+    for url in &options.sink {
+        let stored = base.store(url)?;
+        let compared = options.into.as_deref().map(flow_topic::shown);
+        shown.begin(compared.unwrap_or_else(|| stored.look.name().to_owned()));
+        let parts = match options.repair {
+            true => repair::parts(&base, &stored)?,
+            false => vec![base.clone()],
+        };
+        for part in parts {
+            one(options, &part, url, (&mut workshop, &mut shown, &asked))?;
+        }
+        shown.end()?;
+    }
+    workshop.end()?;
+    shown.conclude()
+}
+
+/// What the flags cannot say of each other.
+fn fits(options: &cli::Replay) -> Result<(), Failure> {
+    let refuse = |what: &str, hint: &str| Err(Failure::new(Exit::Usage, what).hint(hint));
+    let bounded = options.range.from.is_some() && options.range.to.is_some();
+    if !options.repair && !bounded {
+        return refuse(
+            "--from TIME and --to TIME are needed",
+            "--repair finds the slots itself",
+        );
+    }
+    if options.apply && options.into.is_none() && !options.table.is_empty() {
+        return refuse(
+            "--table and --apply: rows of the job's store name a version of its tables",
+            "give the files to run, then they are a version; or --into another store",
+        );
+    }
+    if options.repair && options.wait && !bounded {
+        return refuse(
+            "--repair --wait: there is no end to wait for",
+            "--from and --to say which slots are waited for",
+        );
+    }
+    if options.into.is_some() && options.sink.len() > 1 {
+        return refuse(
+            "--into goes with one --sink",
+            "that is the store which knows what the job has refused",
+        );
     }
     Ok(())
 }
@@ -51,8 +113,8 @@ pub(crate) fn run(options: &cli::Replay) -> Result<(), Failure> {
 fn settled(options: &cli::Replay, asked: &AtomicBool) -> Result<Base, Failure> {
     let mut line = LiveLine::new();
     loop {
-        let base = Base::open(&options.range)?;
-        if !options.wait || base.is_settled(&options.range.sink)? {
+        let base = Base::open(&options.state, &options.topic, &options.range)?;
+        if !options.wait || base.is_settled(&options.sink)? {
             return Ok(base);
         }
         if asked.load(Ordering::Acquire) {
@@ -75,20 +137,48 @@ fn one(
     options: &cli::Replay,
     base: &Base,
     url: &str,
-    (shown, asked): (&mut Shown<'_, impl io::Write>, &AtomicBool),
+    (workshop, shown, asked): (
+        &mut Workshop<'_>,
+        &mut Shown<'_, impl io::Write>,
+        &AtomicBool,
+    ),
 ) -> Result<(), Failure> {
     let mut stored = base.store(url)?;
     let checkpoint = base.checkpoint(&stored)?;
-    let counting = match options.as_recorded {
-        true => Counting::AsRecorded,
-        false => every(&checkpoint, &stored, base)?,
+    let refused = base.refused(&stored, &checkpoint)?;
+    let how = How {
+        counting: match options.as_recorded {
+            true => Counting::AsRecorded,
+            false => every(&refused),
+        },
+        tables: Tables::wanted(options, base, &checkpoint)?,
+        // What cannot be repaired does not keep what can.
+        partial: options.range.partial || options.repair,
     };
-    let tables = Tables::wanted(options, base, &checkpoint)?;
-    let how = (counting, tables);
-    let recomputed = recompute(base, &checkpoint, how, (&options.range, asked))?;
-    let sink = stored.look.name().to_owned();
-    let mut apply = match options.apply {
-        true => Some(Apply::open(url, base, &checkpoint, &recomputed)?),
+    let recomputed = workshop.recompute(base, &checkpoint, how)?;
+    let url = options.into.as_deref().unwrap_or(url);
+    let mut apply = None;
+    if options.apply {
+        let (sink, rollups) = match options.into {
+            Some(_) => (
+                apply::open_target(url)?,
+                Some(options.range.rollups().collect()),
+            ),
+            None => (apply::open(url)?, None),
+        };
+        let computed = (&checkpoint, &recomputed);
+        apply = Some(Apply::new(sink, base, computed, rollups));
+    }
+    if options.into.is_some() {
+        stored = base.target(url)?;
+    }
+    let mut raw = match options.range.raw {
+        true => Some(Replayed::open(
+            (url, &stored),
+            base,
+            (&checkpoint, &recomputed),
+            (options, asked),
+        )?),
         false => None,
     };
     let mut sides = Sides {
@@ -96,24 +186,57 @@ fn one(
         checkpoint: &checkpoint,
         recomputed: &recomputed,
         stored: &mut stored,
+        refused: &refused,
+        is_target: options.into.is_some(),
         as_replaced: false,
     };
-    shown.begin(&sink)?;
-    for slot_secs in sides.slots()? {
-        let (mut differs, mut replaceable) = (false, false);
+    let mut slots = sides.slots()?;
+    slots.extend(raw.iter().flat_map(Replayed::slots));
+    slots.retain(|slot_secs| base.wants(*slot_secs));
+    for slot_secs in slots {
+        let lacking = recomputed.computed.lacking(slot_secs);
+        if !lacking.is_empty() && !options.range.partial {
+            shown.deleted(slot_secs);
+            continue;
+        }
+        let (mut differs, mut replaceable, mut rows_differ) = (false, true, false);
         for rollup in Rollup::ALL {
+            let is_asked = options.range.rollups().any(|asked| asked == rollup);
+            // Where the topic lacks something, a store that has more, of any key and rollup, knows more.
+            if !is_asked && lacking.is_empty() {
+                continue;
+            }
             let Some(compared) = sides.compare(rollup, slot_secs)? else {
                 shown.not_compared(slot_secs);
                 continue;
             };
-            replaceable = compared.replaceable;
-            differs |= compared.differs();
-            let known = sides.stored.slots.get(&slot_secs);
-            shown.slot(&sink, &compared, known)?;
+            replaceable &= compared.replaceable && (lacking.is_empty() || !compared.loses());
+            rows_differ |= !compared.differences.is_empty();
+            if is_asked {
+                differs |= compared.differs();
+                shown.slot(&compared, &sides.why(slot_secs))?;
+            }
         }
+        // What it has is not marked as partial for what the topic has let go of since.
+        replaceable &= lacking.is_empty() || rows_differ;
+        let raw_too = raw
+            .as_mut()
+            .map(|raw| raw.show((slot_secs, differs), shown));
+        let raw_too = raw_too.transpose()?.unwrap_or(false);
         match &mut apply {
-            Some(apply) if differs && replaceable => apply.slot(slot_secs, sides.stored)?,
-            Some(_) if differs => shown.left_alone(slot_secs),
+            Some(_) if raw.as_mut().is_some_and(|raw| raw.is_behind(slot_secs)) => {}
+            Some(apply) if (differs || raw_too) && replaceable => {
+                let known = sides.stored.slots.get(&slot_secs);
+                let mut generation = known.map_or(0, |slot| slot.generation);
+                if differs {
+                    generation =
+                        apply.slot(slot_secs, sides.refused_of(slot_secs), sides.stored)?;
+                }
+                if let Some(raw) = raw.as_mut().filter(|_| raw_too) {
+                    raw.put(slot_secs, generation)?;
+                }
+            }
+            Some(_) if differs || raw_too => shown.left_alone(slot_secs),
             _ => {}
         }
         if asked.load(Ordering::Acquire) {
@@ -124,21 +247,14 @@ fn one(
             });
         }
     }
-    shown.end(&sink)?;
+    raw.iter().for_each(Replayed::end);
     apply.map_or(Ok(()), Apply::end)
 }
 
 /// Every flow that the job has seen of these slots: how far away it has to be looked for follows from what it has refused.
-fn every(checkpoint: &Checkpoint, stored: &Stored, base: &Base) -> Result<Counting, Failure> {
-    let (mut early, mut late) = (false, false);
-    let range = base.slots.0..base.slots.1;
-    let mut slots: BTreeSet<u64> = stored.slots.keys().copied().collect();
-    slots.extend(checkpoint.slots.range(range.clone()).map(|(slot, _)| slot));
-    slots.extend(base.replaced.range(range).map(|(slot, _)| slot));
-    for slot_secs in slots {
-        let refused = base.refused(stored, checkpoint, slot_secs)?;
-        early |= refused.too_early > 0;
-        late |= refused.too_late > 0;
+fn every(refused: &Refused) -> Counting {
+    Counting::Every {
+        early: refused.values().any(|counts| counts.too_early > 0),
+        late: refused.values().any(|counts| counts.too_late > 0),
     }
-    Ok(Counting::Every { early, late })
 }

@@ -6,28 +6,32 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 
 use flow_proto::country_code;
-use flow_sinks::{Difference, DifferenceKind, StoredSlot};
+use flow_sinks::{Difference, DifferenceKind};
 use serde_json::{Map, Value, json};
 
 use super::json;
-use super::slots::Compared;
-use super::verify::{NOT_COMPARED, tell};
+use super::slots::{Compared, Why};
+use super::verify::{DELETED, NOT_COMPARED, tell};
 use crate::cli;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::progress::time;
 
 /// Why slots that differ were not replaced.
-const LEFT_ALONE: &str =
-    "left alone: slots that are not retired, which the job still corrects, or such as no job makes";
+const LEFT_ALONE: &str = "left alone: slots that are not retired, which the job still corrects, such as no job makes, or of which the store has more than the topic";
 
 /// The printer.
 pub(super) struct Shown<'a, W: Write> {
-    options: &'a cli::Replay,
+    pub(super) options: &'a cli::Replay,
     out: W,
-    equal: u64,
-    differ: u64,
+    pub(super) equal: u64,
+    pub(super) differ: u64,
+    sink: String,
+    headed: bool,
+    /// Of some store nothing was compared.
+    nothing: bool,
     not_compared: BTreeSet<u64>,
     left_alone: BTreeSet<u64>,
+    deleted: BTreeSet<u64>,
 }
 
 impl<'a, W: Write> Shown<'a, W> {
@@ -37,33 +41,43 @@ impl<'a, W: Write> Shown<'a, W> {
             out,
             equal: 0,
             differ: 0,
+            sink: String::new(),
+            headed: false,
+            nothing: false,
             not_compared: BTreeSet::new(),
             left_alone: BTreeSet::new(),
+            deleted: BTreeSet::new(),
         }
     }
 
-    /// Heads a store's lines.
-    pub(super) fn begin(&mut self, sink: &str) -> Result<(), Failure> {
-        if !self.options.json {
-            self.print(sink)?;
-            self.print(&format!(
-                "{:<20} {:<17} {:>8} {:>8} {:>8} {:>12} {:>12} {:>18} {:>18}",
-                "slot",
-                "rollup",
-                "added",
-                "removed",
-                "changed",
-                "flows before",
-                "flows after",
-                "bytes before",
-                "bytes after"
-            ))?;
+    /// A store's lines begin.
+    pub(super) fn begin(&mut self, sink: String) {
+        self.sink = sink;
+        self.headed = false;
+    }
+
+    /// Heads a store's lines, once.
+    fn head(&mut self) -> Result<(), Failure> {
+        if self.options.json || std::mem::replace(&mut self.headed, true) {
+            return Ok(());
         }
-        Ok(())
+        self.print(&self.sink.clone())?;
+        self.print(&format!(
+            "{:<20} {:<17} {:>8} {:>8} {:>8} {:>12} {:>12} {:>18} {:>18}",
+            "slot",
+            "rollup",
+            "added",
+            "removed",
+            "changed",
+            "flows before",
+            "flows after",
+            "bytes before",
+            "bytes after"
+        ))
     }
 
     /// A line. What is to be applied is, whether anybody still reads it or not.
-    fn print(&mut self, line: &str) -> Result<(), Failure> {
+    pub(super) fn print(&mut self, line: &str) -> Result<(), Failure> {
         match writeln!(self.out, "{line}") {
             Err(error) if error.kind() == ErrorKind::BrokenPipe && self.options.apply => Ok(()),
             printed => Ok(printed?),
@@ -75,23 +89,24 @@ impl<'a, W: Write> Shown<'a, W> {
         self.not_compared.insert(slot_secs);
     }
 
-    /// A slot that differs, and that the job still owns.
+    /// A slot that differs, and is not replaced.
     pub(super) fn left_alone(&mut self, slot_secs: u64) {
         self.left_alone.insert(slot_secs);
     }
 
-    /// A slot; `known` is the store's row of it.
-    pub(super) fn slot(
-        &mut self,
-        sink: &str,
-        compared: &Compared,
-        known: Option<&StoredSlot>,
-    ) -> Result<(), Failure> {
+    /// A slot of which the topic does not hold all any more.
+    pub(super) fn deleted(&mut self, slot_secs: u64) {
+        self.deleted.insert(slot_secs);
+    }
+
+    /// A slot, and what may have kept it from being whole.
+    pub(super) fn slot(&mut self, compared: &Compared, why: &Why) -> Result<(), Failure> {
         if !compared.differs() {
             self.equal += 1;
             return Ok(());
         }
         self.differ += 1;
+        self.head()?;
         let count = |kinds: &[DifferenceKind]| {
             let all = compared.differences.iter();
             all.filter(|d| kinds.contains(&d.kind())).count()
@@ -107,12 +122,13 @@ impl<'a, W: Write> Shown<'a, W> {
         largest.sort_by_key(|d| (std::cmp::Reverse(d.bytes()), d.key));
         largest.truncate(self.options.largest);
         if self.options.json {
-            let largest = largest.iter().map(|d| json::difference(sink, d));
+            let largest = largest.iter().map(|d| json::difference(&self.sink, d));
             let line = json!({
-                "sink": sink, "rollup": compared.rollup.table(), "slot": time(compared.slot_secs),
+                "sink": self.sink, "rollup": compared.rollup.table(), "slot": time(compared.slot_secs),
                 "rows": { "added": added, "removed": removed, "changed": changed },
                 "before": json::sums(&compared.stored), "after": json::sums(&compared.computed),
-                "too_early": known.map(|slot| slot.too_early), "too_late": known.map(|slot| slot.too_late),
+                "too_early": why.refused.too_early, "too_late": why.refused.too_late,
+                "missing_partitions": why.missing_partitions, "partial": why.partial,
                 "unreadable": compared.unreadable, "slot_row": compared.slot_row,
                 "largest": largest.collect::<Vec<_>>(),
             });
@@ -127,6 +143,17 @@ impl<'a, W: Write> Shown<'a, W> {
             compared.stored.bytes,
             compared.computed.bytes
         ))?;
+        if compared.stored.bytes == compared.computed.bytes
+            && compared.stored.scaled_bytes != compared.computed.scaled_bytes
+        {
+            self.print(&format!(
+                "    scaled_bytes {} -> {}",
+                compared.stored.scaled_bytes, compared.computed.scaled_bytes
+            ))?;
+        }
+        if let Some(words) = words(why) {
+            self.print(&format!("    {words}"))?;
+        }
         if compared.unreadable > 0 {
             self.print(&format!("    {} rows cannot be read", compared.unreadable))?;
         }
@@ -141,9 +168,26 @@ impl<'a, W: Write> Shown<'a, W> {
         Ok(())
     }
 
+    /// That nothing was compared of some store is no success.
+    pub(super) fn conclude(&self) -> Result<(), Failure> {
+        match self.nothing {
+            true => Err(Failure::new(
+                Exit::Unavailable,
+                "no slot could be compared",
+            )
+            .hint("the lines before say why; a store that is behind has them when it has caught up with the job")),
+            false => Ok(()),
+        }
+    }
+
     /// Closes a store's lines.
-    pub(super) fn end(&mut self, sink: &str) -> Result<(), Failure> {
-        if !self.options.json && self.differ == 0 {
+    pub(super) fn end(&mut self) -> Result<(), Failure> {
+        let sink = self.sink.clone();
+        self.head()?;
+        let aside = !self.not_compared.is_empty() || !self.deleted.is_empty();
+        if self.differ + self.equal == 0 && aside {
+            self.nothing = true;
+        } else if !self.options.json && self.differ == 0 {
             self.print("no difference")?;
         }
         tracing::info!(
@@ -152,11 +196,32 @@ impl<'a, W: Write> Shown<'a, W> {
             differ = self.differ,
             "slots of all rollups compared"
         );
-        tell(sink, &std::mem::take(&mut self.not_compared), NOT_COMPARED);
-        tell(sink, &std::mem::take(&mut self.left_alone), LEFT_ALONE);
+        tell(&sink, &std::mem::take(&mut self.not_compared), NOT_COMPARED);
+        tell(&sink, &std::mem::take(&mut self.left_alone), LEFT_ALONE);
+        tell(&sink, &std::mem::take(&mut self.deleted), DELETED);
         (self.equal, self.differ) = (0, 0);
         Ok(())
     }
+}
+
+/// Why a slot was not whole, in words; `None`: nothing is known against it.
+fn words(why: &Why) -> Option<String> {
+    let mut all = Vec::new();
+    let mut say = |count: u64, what: &str| {
+        if count > 0 {
+            all.push(format!("{count} flows {what}"));
+        }
+    };
+    say(why.refused.too_late, "were too late at the time");
+    say(why.refused.too_early, "were too early at the time");
+    if !why.missing_partitions.is_empty() {
+        let list: Vec<String> = why.missing_partitions.iter().map(u32::to_string).collect();
+        all.push(format!("gap in the topic, partition {}", list.join(", ")));
+    }
+    if why.partial {
+        all.push("partial".to_owned());
+    }
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// A row that differs, in words.
@@ -169,8 +234,8 @@ fn row(difference: &Difference) -> String {
     let key: Vec<String> = names.into_iter().zip(difference.key).map(value).collect();
     let side = |said: Option<flow_sinks::Said>| match said {
         Some((sums, version)) => format!(
-            "{} bytes {} flows (tables {version})",
-            sums.bytes, sums.flows
+            "{} bytes ({} scaled) {} flows (tables {version})",
+            sums.bytes, sums.scaled_bytes, sums.flows
         ),
         None => "none".to_owned(),
     };

@@ -6,38 +6,58 @@ use flow_sinks::StoredSlot;
 use flow_state::SlotCounts;
 use serde_json::{Map, Value};
 
+use super::computed::Known;
+
 /// What a row should say.
 #[derive(Debug)]
 pub(super) struct SlotRow {
-    pub(super) state: &'static str,
+    pub(super) state: String,
     pub(super) flows: u64,
+    /// `None`: any.
+    pub(super) generation: Option<u64>,
     /// `None`: nobody knows any more.
     pub(super) known: Option<Known>,
 }
 
-/// What is on record as long as a slot's counts can change, and of a slot that was replaced.
-#[derive(Debug)]
-pub(super) struct Known {
-    pub(super) counts: SlotCounts,
-    pub(super) partial: bool,
-    pub(super) missing_partitions: Vec<u32>,
-}
-
 /// Columns of a row of `slots`: as they should be, and as they are, if there is a row.
-pub(crate) type RowDifference = (Map<String, Value>, Option<Map<String, Value>>);
+pub(crate) type RowDifference = (Columns, Option<Columns>);
 
-/// The columns that differ, by name: as they should be, and as they are. A slot of which nothing is known needs no row.
+/// Columns of a row of `slots`, by name.
+pub(crate) type Columns = Map<String, Value>;
+
+/// The columns that differ, by name: as they should be, and as they are. A slot of which no flow is known needs no row.
 pub(super) fn difference(wanted: &SlotRow, stored: Option<&StoredSlot>) -> Option<RowDifference> {
+    let refused = wanted.known.as_ref().map_or(0, |known| {
+        known.counts.too_early + known.counts.too_late + known.counts.implausible
+    });
+    let needed = wanted.flows > 0 || refused > 0;
     let wanted = columns(wanted);
     let Some(stored) = stored else {
-        let flows = wanted.get("flows").and_then(Value::as_u64);
-        return flows
-            .is_some_and(|flows| flows > 0)
-            .then_some((wanted, None));
+        return needed.then_some((wanted, None));
     };
-    let found = columns(&SlotRow {
-        state: "",
+    let found = said(stored);
+    let (mut should, mut is) = (Map::new(), Map::new());
+    for (name, value) in wanted {
+        let held = found.get(&name).cloned().unwrap_or_default();
+        if held != value {
+            should.insert(name.clone(), value);
+            is.insert(name, held);
+        }
+    }
+    (!should.is_empty()).then_some((should, Some(is)))
+}
+
+/// What a row says.
+pub(super) fn said(stored: &StoredSlot) -> Columns {
+    columns(&row(stored, Some(stored.generation)))
+}
+
+/// A row as it is, to be held against another one.
+pub(super) fn row(stored: &StoredSlot, generation: Option<u64>) -> SlotRow {
+    SlotRow {
+        state: stored.state.clone(),
         flows: stored.flows,
+        generation,
         known: Some(Known {
             counts: SlotCounts {
                 too_early: stored.too_early,
@@ -48,26 +68,17 @@ pub(super) fn difference(wanted: &SlotRow, stored: Option<&StoredSlot>) -> Optio
             partial: stored.partial,
             missing_partitions: stored.missing_partitions.clone(),
         }),
-    });
-    let (mut should, mut is) = (Map::new(), Map::new());
-    for (name, value) in wanted {
-        let held = match name.as_str() {
-            "state" => Value::from(stored.state.as_str()),
-            name => found.get(name).cloned().unwrap_or_default(),
-        };
-        if held != value {
-            should.insert(name.clone(), value);
-            is.insert(name, held);
-        }
     }
-    (!should.is_empty()).then_some((should, Some(is)))
 }
 
-fn columns(row: &SlotRow) -> Map<String, Value> {
+fn columns(row: &SlotRow) -> Columns {
     let mut all = Map::new();
     let mut put = |name: &str, value: Value| all.insert(name.to_owned(), value);
-    put("state", row.state.into());
+    put("state", row.state.as_str().into());
     put("flows", row.flows.into());
+    if let Some(generation) = row.generation {
+        put("generation", generation.into());
+    }
     if let Some(known) = &row.known {
         put("too_early", known.counts.too_early.into());
         put("too_late", known.counts.too_late.into());
@@ -108,8 +119,9 @@ mod tests {
             ..SlotCounts::default()
         };
         SlotRow {
-            state: "retired",
+            state: "retired".to_owned(),
             flows: 9,
+            generation: Some(0),
             known: known.then_some(Known {
                 counts,
                 partial: false,
@@ -137,6 +149,7 @@ mod tests {
                 changed(|slot| slot.state = "open".to_owned()),
             ),
             ("flows", false, changed(|slot| slot.flows = 8)),
+            ("generation", false, changed(|slot| slot.generation = 1)),
             ("too_early", true, changed(|slot| slot.too_early = 0)),
             ("too_late", true, changed(|slot| slot.too_late = 0)),
             ("implausible", true, changed(|slot| slot.implausible = 0)),
@@ -154,11 +167,15 @@ mod tests {
 
     #[test]
     fn a_slot_with_flows_needs_a_row() {
-        assert!(difference(&wanted(true), None).is_some());
-        let none = SlotRow {
-            flows: 0,
-            ..wanted(false)
+        let needs_one = |known, flows| {
+            let row = SlotRow {
+                flows,
+                ..wanted(known)
+            };
+            difference(&row, None).is_some()
         };
-        assert!(difference(&none, None).is_none());
+        assert!(needs_one(true, 9) && needs_one(false, 9));
+        assert!(needs_one(true, 0), "some were refused");
+        assert!(!needs_one(false, 0));
     }
 }

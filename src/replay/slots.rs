@@ -8,13 +8,14 @@ use std::thread;
 use std::time::Duration;
 
 use flow_proto::{Rollup, Sums};
-use flow_sinks::{Difference, DifferenceKind, GroupTotals, SlotState, compare, slot_state};
-use flow_state::{Checkpoint, Group, Replaced};
+use flow_sinks::{Difference, DifferenceKind, GroupTotals, Said, SlotState, compare, slot_state};
+use flow_state::{Checkpoint, Group, Replaced, SlotCounts};
 
 use super::apply;
-use super::base::{Base, Stored};
+use super::base::{Base, Refused, Stored};
+use super::computed::Known;
 use super::recompute::Recomputed;
-use super::slot_row::{Known, RowDifference, SlotRow, difference};
+use super::slot_row::{RowDifference, SlotRow, difference};
 use crate::failure::Failure;
 
 /// So often a store that seems about to move on is looked at,
@@ -45,25 +46,60 @@ pub(crate) struct Sides<'a> {
     pub(crate) checkpoint: &'a Checkpoint,
     pub(crate) recomputed: &'a Recomputed,
     pub(crate) stored: &'a mut Stored,
+    /// Flows that the job has refused.
+    pub(crate) refused: &'a Refused,
+    /// Nobody but a replay writes the store: what the job is through with is final there.
+    pub(crate) is_target: bool,
     /// A slot that was replaced is compared with what it was replaced by.
     pub(crate) as_replaced: bool,
 }
 
 impl Compared {
+    /// Whether the store has flows, of any key, that were not computed.
+    pub(crate) fn loses(&self) -> bool {
+        let flows = |said: Option<Said>| said.map_or(0, |(sums, _)| sums.flows);
+        let mut rows = self.differences.iter();
+        rows.any(|row| flows(row.stored) > flows(row.computed))
+    }
+
     /// Whether any row differs.
     pub(crate) fn differs(&self) -> bool {
         self.unreadable > 0 || !self.differences.is_empty() || self.slot_row.is_some()
     }
 }
 
+/// What may have kept a slot from being whole.
+#[derive(Debug, Default)]
+pub(crate) struct Why {
+    /// Flows that were too early or too late at the time.
+    pub(crate) refused: SlotCounts,
+    /// Partitions with a gap in the topic.
+    pub(crate) missing_partitions: Vec<u32>,
+    /// The job, or what is left of the topic, begins within it or after it.
+    pub(crate) partial: bool,
+}
+
 impl Sides<'_> {
+    /// What may have kept a slot from being whole, as far as anybody knows.
+    pub(crate) fn why(&self, slot_secs: u64) -> Why {
+        let known =
+            self.recomputed
+                .computed
+                .known(slot_secs, self.checkpoint, SlotCounts::default());
+        Why {
+            refused: self.refused_of(slot_secs),
+            missing_partitions: known.missing_partitions,
+            partial: known.partial,
+        }
+    }
+
     /// Every slot of the range of which either side knows anything, ascending.
     ///
     /// # Errors
     /// If the store cannot be read.
     pub(crate) fn slots(&mut self) -> Result<BTreeSet<u64>, Failure> {
         let range = self.base.slots.0..self.base.slots.1;
-        let mut slots = self.recomputed.slots();
+        let mut slots = self.recomputed.computed.slots();
         for rollup in Rollup::ALL {
             slots.extend(self.stored.look.slots_with_rows(rollup, self.base.slots)?);
         }
@@ -75,6 +111,7 @@ impl Sides<'_> {
                 .map(|(slot, _)| slot),
         );
         slots.extend(self.base.replaced.range(range).map(|(slot, _)| slot));
+        slots.retain(|slot_secs| self.base.wants(*slot_secs));
         Ok(slots)
     }
 
@@ -91,25 +128,25 @@ impl Sides<'_> {
             rollup: rollup as u16,
             slot_secs,
         };
-        let known = self.stored.slots.get(&slot_secs);
-        // Its row of `slots` comes with one shard: the others must be there, too.
-        let even = self.stored.at.is_some();
-        let is_final = even && known.is_some_and(|slot| slot.state == SlotState::Retired.name());
+        let state = slot_state(self.checkpoint, group, self.base.rows.window_secs);
+        let is_final = self.is_final(slot_secs, state);
         let exact = self.stored.at == Some(self.checkpoint.number);
         if !is_final && !exact {
             return Ok(None);
         }
-        let replaced = self
-            .base
-            .replaced(self.stored, self.checkpoint, slot_secs)?;
-        let mut computed = self.recomputed.totals(rollup, slot_secs)?;
+        let replaced = match self.is_target {
+            true => None,
+            false => self
+                .base
+                .replaced(self.stored, self.checkpoint, slot_secs)?,
+        };
+        let mut computed = self.recomputed.computed.totals(rollup, slot_secs)?;
         let mut version = self.recomputed.tables.number(slot_secs);
         if let (Some(replaced), true) = (&replaced, self.as_replaced) {
             computed = totals(replaced, rollup)?;
             version = replaced.table_version;
         }
         let flows = sum(computed.values()).flows;
-        let state = slot_state(self.checkpoint, group, self.base.rows.window_secs);
         if state == SlotState::Open {
             // Its rows come when it completes.
             computed.clear();
@@ -118,7 +155,7 @@ impl Sides<'_> {
         let possible = self.revisions(slot_secs, replaced.as_ref());
         let mut differences = compare(
             (rollup, slot_secs),
-            (&computed, version),
+            computed.iter().map(|(key, sums)| (*key, (*sums, version))),
             &stored,
             &possible,
         );
@@ -133,7 +170,7 @@ impl Sides<'_> {
             return Ok(None);
         }
         let slot_row = match rollup {
-            Rollup::As => self.slot_row(slot_secs, state, flows, replaced.as_ref())?,
+            Rollup::As => self.slot_row(slot_secs, state, flows, replaced.as_ref()),
             Rollup::Country => None,
         };
         Ok(Some(Compared {
@@ -148,6 +185,17 @@ impl Sides<'_> {
         }))
     }
 
+    /// Whether the job and the store are through with a slot.
+    fn is_final(&self, slot_secs: u64, state: SlotState) -> bool {
+        if self.is_target {
+            return state == SlotState::Retired;
+        }
+        let known = self.stored.slots.get(&slot_secs);
+        // Its row of `slots` comes with one shard: the others must be there, too.
+        let even = self.stored.at.is_some();
+        even && known.is_some_and(|slot| slot.state == SlotState::Retired.name())
+    }
+
     /// Whether a slot can begin there: rows may stand anywhere that others have put.
     fn is_slot(&self, slot_secs: u64) -> bool {
         slot_secs.is_multiple_of(self.base.rows.window_secs)
@@ -160,14 +208,14 @@ impl Sides<'_> {
         state: SlotState,
         flows: u64,
         replaced: Option<&Replaced>,
-    ) -> Result<Option<RowDifference>, Failure> {
+    ) -> Option<RowDifference> {
         // Nothing is to be put in the place of an open slot, and its row says what the job has counted.
         let is_open = state == SlotState::Open && !self.as_replaced;
         if is_open || !self.is_slot(slot_secs) {
-            return Ok(None);
+            return None;
         }
         let (stored, checkpoint) = (&self.stored, self.checkpoint);
-        let exact = stored.at == Some(checkpoint.number);
+        let exact = self.is_target || stored.at == Some(checkpoint.number);
         let known = match replaced {
             Some(replaced) if self.as_replaced => Some(Known {
                 counts: replaced.counts,
@@ -175,23 +223,27 @@ impl Sides<'_> {
                 missing_partitions: replaced.missing_partitions.clone(),
             }),
             // A store that is behind has not heard of the last refusals.
-            _ if exact && checkpoint.slots.contains_key(&slot_secs) => {
-                let refused = self.base.refused(stored, checkpoint, slot_secs)?;
-                let (counts, partial) = self.recomputed.counts(slot_secs, checkpoint, refused);
-                Some(Known {
-                    counts,
-                    partial,
-                    missing_partitions: checkpoint.missing_partitions(slot_secs),
-                })
-            }
+            _ if exact && checkpoint.slots.contains_key(&slot_secs) => Some(
+                self.recomputed
+                    .computed
+                    .known(slot_secs, checkpoint, self.refused_of(slot_secs)),
+            ),
             _ => None,
         };
+        let of_job = checkpoint.generation(slot_secs, self.base.rows.window_secs);
+        let generation = replaced.map_or(of_job, |replaced| replaced.generation);
         let wanted = SlotRow {
-            state: state.name(),
+            state: state.name().to_owned(),
             flows,
+            generation: (!self.is_target).then_some(generation.into()),
             known,
         };
-        Ok(difference(&wanted, stored.slots.get(&slot_secs)))
+        difference(&wanted, stored.slots.get(&slot_secs))
+    }
+
+    /// Flows of a slot that the job has refused.
+    pub(crate) fn refused_of(&self, slot_secs: u64) -> SlotCounts {
+        self.refused.get(&slot_secs).copied().unwrap_or_default()
     }
 
     /// Which revisions rows of a slot can have.
@@ -207,8 +259,9 @@ impl Sides<'_> {
             Some(replaced) => (replaced.generation, replaced.number..=replaced.number),
             None => (of_job, 1..=self.stored.newest),
         };
+        let any = self.is_target;
         move |revision| {
-            revision >> 48 == u64::from(generation) && numbers.contains(&number(revision))
+            any || revision >> 48 == u64::from(generation) && numbers.contains(&number(revision))
         }
     }
 

@@ -1,8 +1,9 @@
 //! The chain of checkpoints: read the newest whole one, put the next one.
 //!
 //! Law 5: number n is created by put-if-absent. Its writer has succeeded only if n holds its own attempt's id
-//! and no higher number exists (old objects are deleted, so a process that slept can find its number free again);
-//! an unknown outcome is asked again by the same call.
+//! and no higher number exists (old objects are deleted, so a process that slept can find its number free again: it
+//! leaves it so, since whoever reads old ones would take its own for what the others have built on); an unknown outcome
+//! is asked again by the same call.
 
 use crate::layout::{self, CHECKPOINTS, DAMAGED};
 use crate::objects::Placed;
@@ -68,6 +69,9 @@ impl StateStore {
         let name = layout::checkpoint(checkpoint.number);
         let path = self.shown(&name);
         let file = encode_checkpoint(checkpoint, &path)?;
+        if self.is_overtaken(checkpoint.number)? {
+            return Ok(Put::Lost);
+        }
         let placed = self
             .objects()
             .put_if_absent(&name, checkpoint.attempt, &[&file])
@@ -81,11 +85,15 @@ impl StateStore {
                 Err(error) => return Err(error),
             }
         }
-        Ok(if self.next_number()? > checkpoint.number + 1 {
-            Put::Lost
-        } else {
-            Put::Won
+        Ok(match self.is_overtaken(checkpoint.number)? {
+            true => Put::Lost,
+            false => Put::Won,
         })
+    }
+
+    /// Whether a higher number exists.
+    fn is_overtaken(&self, number: u64) -> Result<bool, StateError> {
+        Ok(self.next_number()? > number + 1)
     }
 
     /// The checkpoint of a number; `None` if it is not there, or not any more.

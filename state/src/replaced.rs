@@ -13,9 +13,12 @@ use crate::frame::{self, Form};
 use crate::layout::{self, REPLACED};
 use crate::{SlotCounts, SlotSecs, StateError, StateStore};
 
+/// So often what is being written may be swept away.
+const SWEEPS: usize = 8;
+
 const RECORD: Form = Form {
     magic: *b"FPREPLY\n",
-    version: 1,
+    version: 2,
     name: "the record of a replaced slot",
 };
 
@@ -42,9 +45,20 @@ pub struct Replaced {
     pub missing_partitions: Vec<u32>,
     /// Records of all rollups, as they stand in memory.
     pub rows: Vec<u8>,
+    /// Whether every plausible flow of it counts, and not those alone that counted for the job.
+    pub every: bool,
+    /// What it was computed of: per partition the offset below which it was read; none in a record of release 0.1.
+    pub cut: BTreeMap<u32, u64>,
 }
 
 impl Replaced {
+    /// Whether a flow of it that was refused counts since, by where it stands.
+    pub fn counts(&self, partition: u32, offset: u64) -> bool {
+        let below = self.cut.get(&partition).copied();
+        let unbounded = self.cut.is_empty();
+        self.every && below.map_or(unbounded, |below| offset < below)
+    }
+
     /// Its rows; `None` if they are no records of this type.
     pub fn records<T: Pod>(&self) -> Option<Vec<T>> {
         let records = self.rows.chunks_exact(size_of::<T>().max(1));
@@ -73,9 +87,19 @@ impl StateStore {
         let path = self.shown(&name);
         let body = postcard::to_stdvec(replaced).map_err(|error| frame::unfit(&path, &error))?;
         let file = frame::framed(&RECORD, &body);
-        let made = self.objects().make_folder(REPLACED);
-        let put = made.and_then(|()| self.objects().put_if_absent(&name, attempt, &[&file]));
-        put.map_err(StateError::io("write", &path))?;
+        let put = || {
+            self.objects().make_folder(REPLACED)?;
+            self.objects().put_if_absent(&name, attempt, &[&file])
+        };
+        // Another replay that ends sweeps away what this one has not finished yet: then it is begun anew.
+        let is_swept = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
+        let mut placed = put();
+        for _ in 0..SWEEPS {
+            if placed.as_ref().is_err_and(is_swept) {
+                placed = put();
+            }
+        }
+        placed.map_err(StateError::io("write", &path))?;
         // Whose it is does not matter: what is there counts.
         let found = self.replaced(slot, generation)?;
         found.ok_or(StateError::Missing { path })
@@ -96,9 +120,22 @@ impl StateStore {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             file => file.map_err(StateError::io("read", &path))?,
         };
-        let (_, body) = frame::body(&RECORD, &file, &path)?;
+        let (version, body) = frame::body(&RECORD, &file, &path)?;
+        let mut older;
+        let body = match version {
+            // Version 2 has `every` and `cut` at the end.
+            1 => {
+                older = body.to_vec();
+                older.extend_from_slice(&[0; 2]);
+                &older
+            }
+            _ => body,
+        };
         match postcard::take_from_bytes::<Replaced>(body) {
-            Ok((found, [])) if (found.slot_secs, found.generation) == (slot_secs, generation) => {
+            Ok((mut found, []))
+                if (found.slot_secs, found.generation) == (slot_secs, generation) =>
+            {
+                found.every |= found.early + found.late > 0;
                 Ok(Some(found))
             }
             _ => Err(StateError::damaged(
@@ -148,7 +185,36 @@ mod tests {
             partial: false,
             missing_partitions: vec![2],
             rows: Replaced::bytes(rows),
+            every: true,
+            cut: BTreeMap::from([(0, 40), (1, 0)]),
         }
+    }
+
+    #[test]
+    fn what_came_after_it_was_computed_stays_refused() {
+        let replaced = replaced(1, &[]);
+        let at = [(0, 39), (0, 40), (1, 0), (2, 0)].map(|(p, offset)| replaced.counts(p, offset));
+        assert_eq!(at, [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_record_of_the_first_version_is_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = StateStore::open(folder.path()).expect("new");
+        let mut whole = replaced(1, &[7]);
+        state.record_replaced(&whole, 7).expect("written");
+        let body = postcard::to_stdvec(&whole).expect("serialized");
+        let after = 1 + postcard::to_stdvec(&whole.cut).expect("serialized").len();
+        let form = Form {
+            version: 1,
+            ..RECORD
+        };
+        let file = frame::framed(&form, &body[..body.len() - after]);
+        let path = folder.path().join(layout::replaced(whole.slot_secs, 1));
+        std::fs::write(path, file).expect("written");
+        whole.cut.clear();
+        let found = state.replaced(whole.slot_secs, 1).expect("read");
+        assert_eq!(found, Some(whole));
     }
 
     #[test]

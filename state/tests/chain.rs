@@ -65,6 +65,8 @@ fn a_sleeper_that_finds_its_old_number_free_has_lost() {
         ["00000000000000000004", "00000000000000000005"]
     );
     assert_eq!(state.put(&checkpoint(2, 9, &[])).unwrap(), Put::Lost);
+    // Nor does it leave anything there: it would stand among those that the others have built on.
+    assert_eq!(state.checkpoint(2).unwrap(), None);
     assert_eq!(state.newest().unwrap().unwrap().number, 5);
     // The loser deletes nothing, whatever it believes.
     assert_eq!(

@@ -94,6 +94,15 @@ fn what_does_not_fit_is_refused_in_one_line() {
     };
     let [_, topic, _, state, _, sink] = &one;
     let [_, other_topic, _, _, _, other_sink] = &other;
+    let file = |name: &str| format!("sqlite://{}", folder.path().join(name).display());
+    std::fs::write(folder.path().join("empty.db"), "").expect("a file");
+    std::fs::create_dir(folder.path().join("folder.db")).expect("a folder");
+    let path = |url: &str| url.trim_start_matches("sqlite://").to_owned();
+    std::fs::copy(path(sink), folder.path().join("changed.db")).expect("a copy");
+    let changed = rusqlite::Connection::open(path(&file("changed.db"))).expect("a database");
+    let rename = "ALTER TABLE rollup_5m RENAME COLUMN packets TO pkts";
+    changed.execute(rename, []).expect("sql");
+    drop(changed);
     for (words, range, code, said) in [
         (
             mixed(topic, state, sink),
@@ -129,7 +138,25 @@ fn what_does_not_fit_is_refused_in_one_line() {
             mixed(topic, state, &nowhere(sink)),
             RANGE,
             78,
-            "no such file",
+            "no such file; name the file that the job writes",
+        ),
+        (
+            mixed(topic, state, &file("empty.db")),
+            RANGE,
+            78,
+            "has no tables of this program; name the store that the job writes, or make them: flow-pipeline schema apply",
+        ),
+        (
+            mixed(topic, state, &file("folder.db")),
+            RANGE,
+            78,
+            "is no file; name the file that the job writes",
+        ),
+        (
+            mixed(topic, state, &file("changed.db")),
+            RANGE,
+            78,
+            "no such column: packets; its tables are not as they should be: see flow-pipeline schema diff",
         ),
         (
             mixed(topic, state, "stdout:"),

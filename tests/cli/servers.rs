@@ -87,6 +87,22 @@ fn a_store_is_empty_then_made_then_checked() {
 }
 
 #[test]
+fn a_store_without_tables_is_looked_at_in_vain() {
+    for kind in ["POSTGRES", "CLICKHOUSE"] {
+        let Some(url) = store(kind) else { return };
+        let status = run(&["status", "--sink", &url], &[]);
+        assert_eq!(
+            (status.code, status.stdout.as_str()),
+            (78, ""),
+            "{status:?}"
+        );
+        let says = "has no tables of this program; name the store that the job writes, or make them: flow-pipeline schema \
+                    apply --sink ";
+        assert!(status.stderr.contains(says), "{status:?}");
+    }
+}
+
+#[test]
 fn one_store_under_two_names_is_seen_by_what_its_server_says() {
     let folder = tempfile::tempdir().expect("a folder");
     let (topic, state) = topic_and_state(&folder);

@@ -24,7 +24,20 @@ fn killed_and_started_in_another_shape() {
         let job_at = || world.newest(&job, ["segments", "checkpoints"][round % 2]);
         let before = job_at();
         let all = Processes::start(&world, &job, shape, &[]);
-        until("a checkpoint is under way", || job_at() > before);
+        let begun = Instant::now();
+        while job_at() <= before {
+            let said = || {
+                (0..shape.0)
+                    .map(|process| all.said(process))
+                    .collect::<Vec<_>>()
+            };
+            assert!(
+                begun.elapsed() < 2 * END,
+                "round {round}: no checkpoint: {:?}",
+                said()
+            );
+            std::thread::yield_now();
+        }
         all.lose(round % shape.0);
     }
     let mut last = Processes::start(&world, &job, (2, 2), &["--until-end"]);

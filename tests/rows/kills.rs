@@ -34,7 +34,8 @@ const VICTIMS: [&str; 6] = [
     "process",
 ];
 
-fn number(variable: &str, otherwise: u64) -> u64 {
+/// A number from the environment.
+pub(crate) fn number(variable: &str, otherwise: u64) -> u64 {
     let given = std::env::var(variable).ok();
     given.map_or(otherwise, |text| text.parse().expect("a whole number"))
 }

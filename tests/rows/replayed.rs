@@ -64,7 +64,7 @@ fn what_was_refused_counts_from_then_on_and_the_job_leaves_it_so() {
     }
     // More than a day of silence, then flows: every slot retires, counts are forgotten.
     let more = ["--until-end", "--slot-time", "end"];
-    crate::verified::append(&world, 40 * 3_600, 2_000);
+    crate::verified::append(&world, (40 * 3_600, 40 * 3_600), 2_000);
     let (code, _, said) = ran_by(world.run(&job, "2", &more));
     assert_eq!(code, Some(0), "{said}");
     for (store, was) in job.stores.iter().zip(&was) {
@@ -178,7 +178,7 @@ fn killed_at_any_moment_over_clickhouse() {
 }
 
 /// Number of retired slots.
-fn retired(store: &Store) -> u64 {
+pub(crate) fn retired(store: &Store) -> u64 {
     let sql = "select count(*) from slots where rollup = 'rollup_5m' and state = 'retired'";
     store.query(sql)[0][0].parse().expect("a number")
 }

@@ -3,9 +3,10 @@
 //! Oracles: the test's own reading of the store before and after the damage, and the counts in the table `slots`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::process::{Command, Output};
 
-use flow_ingest::mock::TopicWriter;
+use flow_ingest::mock::{Generator, TopicWriter};
 use flow_proto::Dialect;
 use serde_json::Value;
 
@@ -18,7 +19,7 @@ use crate::world::{JobFiles, World};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Flows of two hours and a half.
-const FLOWS: u64 = 250_000;
+pub(crate) const FLOWS: u64 = 250_000;
 /// The first slot of these flows, 2023-11-14 22:15:00 UTC, and the range that holds all of them.
 pub(crate) const BEGIN_SECS: u64 = 1_700_000_100;
 const RANGE: [&str; 4] = [
@@ -34,7 +35,7 @@ pub(crate) fn command(world: &World, job: &JobFiles, stores: &[Store], verb: &[&
 }
 
 /// The same, with a range.
-fn within(world: &World, job: &JobFiles, stores: &[Store], words: &[&str]) -> Command {
+pub(crate) fn within(world: &World, job: &JobFiles, stores: &[Store], words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
     command.args(words).arg("--topic").arg(world.url());
     command.arg("--state").arg(&job.state);
@@ -56,27 +57,30 @@ pub(crate) fn ran_by(mut command: Command) -> (Option<i32>, Vec<Value>, String) 
     (status.code(), lines.lines().map(read).collect(), said)
 }
 
-/// A job that was stopped and started with other workers, over flows whose ends, which name their slots, are up to three
-/// hours late and half an hour early.
+/// Writes so many flows, some of which end, which names their slots, up to three hours late or half an hour early.
+pub(crate) fn write_moved(world: &World, flows: &mut Generator, numbers: Range<u64>) {
+    let topic = world.topic();
+    let mut writer = TopicWriter::open(topic.as_ref(), true, Dialect::default()).expect("a writer");
+    for at in numbers {
+        let mut flow = flows.next().expect("without end");
+        match at % 100 {
+            17 => flow.time_flow_end_ns -= (at * 7_919 % 10_800) * SECOND_NS,
+            53 => flow.time_flow_end_ns += (at * 7_919 % 1_800) * SECOND_NS,
+            _ => {}
+        }
+        writer.write(&flow, flows.now_ns()).expect("written");
+    }
+    writer.finish(flows.now_ns()).expect("durable");
+}
+
+/// A job that was stopped and started with other workers, over flows of which some are late or early.
 pub(crate) fn made(name: &str, stores: Vec<Store>) -> (World, JobFiles) {
     let world = World::new(name);
     let mut flows = generator(200_000, 47);
     let mut job = world.job(name);
     job.stores.extend(stores);
-    let topic = world.topic();
     for (workers, half) in [("1", 0), ("3", 1)] {
-        let mut writer =
-            TopicWriter::open(topic.as_ref(), true, Dialect::default()).expect("a writer");
-        for at in half * FLOWS / 2..(half + 1) * FLOWS / 2 {
-            let mut flow = flows.next().expect("without end");
-            match at % 100 {
-                17 => flow.time_flow_end_ns -= (at * 7_919 % 10_800) * SECOND_NS,
-                53 => flow.time_flow_end_ns += (at * 7_919 % 1_800) * SECOND_NS,
-                _ => {}
-            }
-            writer.write(&flow, flows.now_ns()).expect("written");
-        }
-        writer.finish(flows.now_ns()).expect("durable");
+        write_moved(&world, &mut flows, half * FLOWS / 2..(half + 1) * FLOWS / 2);
         let ran = world.run(&job, workers, &["--until-end", "--slot-time", "end"]);
         let (code, _, said) = ran_by(ran);
         assert_eq!(code, Some(0), "{said}");
@@ -85,15 +89,15 @@ pub(crate) fn made(name: &str, stores: Vec<Store>) -> (World, JobFiles) {
 }
 
 /// Flows that end and are received that long after the first ones. Seconds.
-pub(crate) fn append(world: &World, after_secs: u64, flows: u64) {
+pub(crate) fn append(world: &World, (ended_secs, after_secs): (u64, u64), flows: u64) {
     let mut generator = generator(200_000, 53);
     let mut writer =
         TopicWriter::open(world.topic().as_ref(), true, Dialect::default()).expect("a writer");
     let later = after_secs * SECOND_NS;
     for _ in 0..flows {
         let mut flow = generator.next().expect("without end");
-        flow.time_flow_end_ns += later;
-        flow.time_received_ns = flow.time_flow_end_ns;
+        flow.time_received_ns = flow.time_flow_end_ns + later;
+        flow.time_flow_end_ns += ended_secs * SECOND_NS;
         writer
             .write(&flow, generator.now_ns() + later)
             .expect("written");
@@ -179,13 +183,36 @@ pub(crate) fn is_verified(world: &World, job: &JobFiles, store: &Store) {
     assert_eq!((code, lines.len()), (Some(0), 0), "{said}");
 }
 
-/// What happens to a store.
-fn damages(store: &Store, slots: &[u64]) -> Vec<(&'static str, String)> {
-    let place = |slot: u64| match store {
+/// Takes a slot out of every table.
+pub(crate) fn dropped(store: &Store, slot: u64) -> Vec<String> {
+    let tables = ["rollup_5m", "rollup_5m_country", "slots"];
+    tables
+        .map(|table| gone(store, table, place(store, slot)))
+        .into()
+}
+
+/// The rows of a slot.
+fn place(store: &Store, slot: u64) -> String {
+    match store {
         Store::Sqlite(_) => format!("slot = {slot}"),
         Store::Postgres(_) => format!("slot = to_timestamp({slot})"),
         Store::ClickHouse(..) => format!("slot = fromUnixTimestamp({slot})"),
-    };
+    }
+}
+
+/// Deletes rows.
+fn gone(store: &Store, table: &str, at: String) -> String {
+    match store {
+        Store::ClickHouse(..) => {
+            format!("ALTER TABLE {table}_rows DELETE WHERE {at} SETTINGS mutations_sync = 2")
+        }
+        _ => format!("DELETE FROM {table} WHERE {at}"),
+    }
+}
+
+/// What happens to a store.
+pub(crate) fn damages(store: &Store, slots: &[u64]) -> Vec<(&'static str, String)> {
+    let place = |slot| place(store, slot);
     let changed_in = |table: &str, set: &str, at: String| match store {
         Store::ClickHouse(..) => {
             format!("ALTER TABLE {table}_rows UPDATE {set} WHERE {at} SETTINGS mutations_sync = 2")
@@ -193,12 +220,7 @@ fn damages(store: &Store, slots: &[u64]) -> Vec<(&'static str, String)> {
         _ => format!("UPDATE {table} SET {set} WHERE {at}"),
     };
     let changed = |set: &str, at: String| changed_in("rollup_5m", set, at);
-    let gone = |table: &str, at: String| match store {
-        Store::ClickHouse(..) => {
-            format!("ALTER TABLE {table}_rows DELETE WHERE {at} SETTINGS mutations_sync = 2")
-        }
-        _ => format!("DELETE FROM {table} WHERE {at}"),
-    };
+    let gone = |table, at| gone(store, table, at);
     let added = {
         let table = if matches!(store, Store::ClickHouse(..)) {
             "rollup_5m_rows"
@@ -288,7 +310,7 @@ pub(crate) fn spoil(store: &Store, sql: &str) {
 }
 
 /// The keys at which two readings of a store differ, and how.
-fn differences(
+pub(crate) fn differences(
     before: &BTreeMap<Key, Sums>,
     after: &BTreeMap<Key, Sums>,
 ) -> BTreeMap<Key, &'static str> {
@@ -425,4 +447,72 @@ fn what_retention_has_deleted_is_told_before_anything_is_computed() {
     // What is there is enough for the last slots.
     let (code, lines, said) = verify("2023-11-14T23:35:00Z", "2023-11-14T23:40:00Z");
     assert_eq!((code, lines.len()), (Some(0), 0), "{said}");
+    what_is_left_is_made_of_what_there_is(&pair.world, &job);
+}
+
+/// With `--partial` slots that lack something are named, marked, and never put in the place of more.
+fn what_is_left_is_made_of_what_there_is(world: &World, job: &JobFiles) {
+    // Hours later every slot has retired.
+    append(world, (4 * 3_600, 4 * 3_600), 400);
+    world.run_to_end(job, "1");
+    let store = &job.stores[0];
+    let before = store.content();
+    let run = |verb: &[&str]| {
+        let (code, lines, said) = ran_by(command(world, job, &job.stores, verb));
+        (code, lines, said)
+    };
+    let (code, lines, said) = run(&["verify", "--partial"]);
+    assert_eq!((code, lines.len()), (Some(0), 0), "{said}");
+    assert!(
+        said.contains("the topic does not hold all that these slots were made of"),
+        "{said}"
+    );
+    let (code, lines, said) = run(&["replay", "--as-recorded", "--partial", "--json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let lacking: BTreeMap<u64, u64> = lines
+        .iter()
+        .filter(|line| line["rollup"] == "rollup_5m")
+        .map(|line| {
+            assert_eq!(line["partial"], true, "{line}");
+            assert_eq!(
+                line["missing_partitions"],
+                serde_json::json!([0, 1, 2, 3]),
+                "{line}"
+            );
+            (
+                slot(line),
+                line["after"]["flows"].as_u64().expect("a number"),
+            )
+        })
+        .collect();
+    assert!(lacking.len() > 3, "{said}");
+    let apply = ["replay", "--as-recorded", "--partial", "--apply", "--json"];
+    let (code, _, said) = run(&apply);
+    assert_eq!(code, Some(0), "{said}");
+    let retired = |content: &crate::store::Content, at: &u64| content.slots[at].0 == "retired";
+    assert!(
+        store.content().rows == before.rows,
+        "the store has more: {said}"
+    );
+    // Where the store has lost them, what is left is better than nothing.
+    for (at, _) in lacking.iter().filter(|(at, _)| retired(&before, at)) {
+        for table in ["rollup_5m", "rollup_5m_country"] {
+            spoil(store, &format!("DELETE FROM {table} WHERE slot = {at}"));
+        }
+    }
+    let (code, _, said) = run(&apply);
+    assert_eq!(code, Some(0), "{said}");
+    let after = store.content();
+    let mut replaced = 0;
+    for (at, flows) in lacking.iter().filter(|(at, _)| retired(&before, at)) {
+        let marked = format!(
+            "select partial, missing_partitions from slots where rollup = 'rollup_5m' and slot = {at}"
+        );
+        if *flows > 0 {
+            assert_eq!(after.slots[at].1.flows, *flows, "slot {at}");
+            assert_eq!(store.query(&marked), [["1", "[0,1,2,3]"]], "slot {at}");
+            replaced += 1;
+        }
+    }
+    assert!(replaced > 0, "{lacking:?}");
 }

@@ -212,7 +212,7 @@ impl World {
     }
 
     /// Everything below the newest checkpoint's cut, as the oracle takes it.
-    fn input(&self, job: &JobFiles) -> Input {
+    pub(crate) fn input(&self, job: &JobFiles) -> Input {
         let state = flow_objects::open(&job.state).expect("nobody holds it any more");
         let checkpoint = state.newest().expect("whole").expect("one at least");
         let topic = self.topic();

@@ -1,18 +1,31 @@
-//! The job under measurement: packs in memory to checkpointed rows in a state directory on disk.
+//! The job under measurement, live or as a replay: packs in memory to checkpointed rows in a state directory on disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use flow_dataflow::{Job, JobConfig, Metrics, Status};
+use flow_dataflow::{
+    Asked, Counting, Job, JobConfig, Metrics, Replay, RowConfig, SamplingRates, Status,
+};
 use flow_proto::{RowRecord, Sums};
-use flow_state::{Acks, Published, StateStore};
+use flow_state::{Acks, Checkpoint, Published, StateStore};
 use flow_tables::TableSet;
+use tempfile::TempDir;
 
 use crate::digest::Digest;
 use crate::packs::Packs;
 use crate::topic::InMemory;
+
+/// A job that has come to the end of the packs.
+pub(crate) struct Done {
+    /// What its rows are.
+    pub(crate) digest: Digest,
+    /// Its last checkpoint.
+    pub(crate) checkpoint: Arc<Checkpoint>,
+    pub(crate) state: StateStore,
+    _folder: TempDir,
+}
 
 /// Runs the job to the end of the packs. `after` is called when the last checkpoint is durable, before the rows are
 /// read back for the digest.
@@ -21,9 +34,52 @@ pub(crate) fn run(
     tables: &Arc<TableSet>,
     workers: usize,
     after: impl FnOnce(),
-) -> anyhow::Result<Digest> {
+) -> anyhow::Result<Done> {
+    run_as((packs, tables), workers, None, after)
+}
+
+/// Runs a replay of a job that has come to the end, over all of its slots.
+pub(crate) fn replay(
+    packs: &Arc<Packs>,
+    live: &Done,
+    workers: usize,
+    after: impl FnOnce(),
+) -> anyhow::Result<Done> {
+    run_as((packs, &Arc::default()), workers, Some(live), after)
+}
+
+fn run_as(
+    (packs, tables): (&Arc<Packs>, &Arc<TableSet>),
+    workers: usize,
+    live: Option<&Done>,
+    after: impl FnOnce(),
+) -> anyhow::Result<Done> {
     let folder = tempfile::tempdir()?;
     let state = StateStore::open(folder.path())?;
+    let topic = InMemory {
+        packs: Arc::clone(packs),
+        on_read: Arc::new(|_| ()),
+    };
+    let plan = live.map(|live| {
+        let asked = Asked {
+            slots: (300, u64::from(u32::MAX)),
+            counting: Counting::Every {
+                early: false,
+                late: false,
+            },
+            partial: false,
+            rates: SamplingRates::default(),
+            versions: &live.checkpoint.timeline.versions,
+        };
+        Replay::of(&live.checkpoint, &topic, &RowConfig::default(), &asked)
+    });
+    let plan = plan.transpose()?;
+    for version in plan.iter().flat_map(Replay::versions) {
+        let archived = live.map(|live| live.state.read_table(&version.hash));
+        if let Some(archived) = archived.transpose()? {
+            state.archive_table(&version.hash, &archived)?;
+        }
+    }
     let published = Published::new();
     let clock = || {
         let since = SystemTime::now()
@@ -35,12 +91,10 @@ pub(crate) fn run(
         config: JobConfig {
             workers,
             until_end: true,
+            replay: plan.map(Arc::new),
             ..JobConfig::default()
         },
-        topic: Arc::new(InMemory {
-            packs: Arc::clone(packs),
-            on_read: Arc::new(|_| ()),
-        }),
+        topic: Arc::new(topic),
         tables: Arc::clone(tables),
         state: state.clone(),
         published: Arc::clone(&published),
@@ -68,5 +122,10 @@ pub(crate) fn run(
     for ((rollup, slot, key), sums) in &rows {
         digest.add(*rollup, *slot, *key, sums);
     }
-    Ok(digest)
+    Ok(Done {
+        digest,
+        checkpoint,
+        state,
+        _folder: folder,
+    })
 }

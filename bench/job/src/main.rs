@@ -1,7 +1,8 @@
-//! `cargo run --release -p flow-bench-job`: what the job costs a flow, beside a single-threaded scalar loop.
+//! `cargo run --release -p flow-bench-job`: what the job costs a flow, beside a single-threaded scalar loop; and what a replay
+//! of all its slots costs beside it.
 //!
-//! Protocol: the same packs in memory for all; scalar loop, one worker and two workers in turn, so many rounds;
-//! CPU time of the whole process; medians of the rounds' ratios. Digests of all rows must agree before time counts.
+//! Protocol: the same packs in memory for all; scalar loop, one worker, a replay by one, and two workers in turn, so many
+//! rounds; CPU time of the whole process; medians of the rounds' ratios. Digests of all rows must agree before time counts.
 #![expect(clippy::print_stdout, reason = "the figures are the output")]
 
 mod digest;
@@ -33,39 +34,46 @@ fn main() -> anyhow::Result<()> {
         packs.bytes() >> 20,
         packs.count()
     );
-    let (mut one_ratio, mut two_ratio) = (Vec::new(), Vec::new());
+    let mut ratios = [const { Vec::new() }; 3];
     for round in 1..=rounds {
         let mut cpu = Cpu::start();
         let want = scalar::run(&packs, &tables)?;
         let scalar = cpu.lap();
-        let mut jobs = [Duration::ZERO; 2];
-        for (workers, taken) in [1, 2].into_iter().zip(&mut jobs) {
-            let mut cpu = Cpu::start();
-            let got = job::run(&packs, &tables, workers, || *taken = cpu.lap())?;
-            anyhow::ensure!(
-                got == want,
-                "{workers} workers: {got:?}, scalar loop: {want:?}"
-            );
+        let mut taken = [Duration::ZERO; 3];
+        let [one, two, again] = &mut taken;
+        let mut cpu = Cpu::start();
+        let live = job::run(&packs, &tables, 1, || *one = cpu.lap())?;
+        let mut cpu = Cpu::start();
+        let replayed = job::replay(&packs, &live, 1, || *again = cpu.lap())?;
+        let mut cpu = Cpu::start();
+        let pair = job::run(&packs, &tables, 2, || *two = cpu.lap())?;
+        let [one, two, again] = taken;
+        for (name, got) in [
+            ("one worker", &live),
+            ("replay", &replayed),
+            ("two workers", &pair),
+        ] {
+            let got = &got.digest;
+            anyhow::ensure!(*got == want, "{name}: {got:?}, scalar loop: {want:?}");
         }
         let speed = |time: Duration| flows as f64 / 1e6 / time.as_secs_f64();
         println!(
-            "round {round}: scalar loop {:.2}, one worker {:.2}, two workers {:.2} M flows per CPU second; {} rows",
+            "round {round}: scalar loop {:.2}, one worker {:.2}, replay {:.2}, two workers {:.2} M flows per CPU second; {} rows",
             speed(scalar),
-            speed(jobs[0]),
-            speed(jobs[1]),
+            speed(one),
+            speed(again),
+            speed(two),
             want.rows
         );
-        one_ratio.push(scalar.as_secs_f64() / jobs[0].as_secs_f64());
-        two_ratio.push(jobs[1].as_secs_f64() / jobs[0].as_secs_f64());
+        let of_round = [(scalar, one), (two, one), (one, again)];
+        for (ratios, (a, b)) in ratios.iter_mut().zip(of_round) {
+            ratios.push(a.as_secs_f64() / b.as_secs_f64());
+        }
     }
-    println!(
-        "one worker against the scalar loop: {:.2} of its speed (median)",
-        median(&mut one_ratio)
-    );
-    println!(
-        "CPU a flow, two workers against one: {:.2} (median)",
-        median(&mut two_ratio)
-    );
+    let [one, two, replay] = ratios.map(|mut ratios| median(&mut ratios));
+    println!("one worker against the scalar loop: {one:.2} of its speed (median)");
+    println!("CPU a flow, two workers against one: {two:.2} (median)");
+    println!("replay of all slots against the job: {replay:.2} of its speed (median)");
     Ok(())
 }
 

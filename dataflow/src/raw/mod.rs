@@ -5,6 +5,7 @@
 //! the partition's clock before them and the timeline; so a span read twice gives the same flows, and the
 //! counted ones sum up to the rows.
 
+mod again;
 mod tables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use flow_proto::{Coordinate, EnrichedFlow, Flow, FlowCore, PACK_HEADER, messages};
+use flow_proto::{Coordinate, EnrichedFlow, Flow, FlowCore, PACK_HEADER, Verdict, messages};
 use flow_state::{Gap, Position, SlotSecs, StateStore, Timeline};
 use flow_tables::TableSet;
 use flow_topic::{Reader, RecordRef, Topic, TopicError};
@@ -23,6 +24,7 @@ use crate::acceptance;
 use crate::config::{JobConfig, SECOND_NS, broken};
 use crate::failure::JobError;
 use crate::partition::{pack_clock, read_pack};
+pub use again::Again;
 use tables::{TableCache, Version};
 
 /// How long a record that is known to be there may take to come.
@@ -54,6 +56,8 @@ pub struct RawRead {
     pub flows: u64,
     /// Offsets that retention has removed from the topic before they could be read.
     pub missing_offsets: u64,
+    /// Offset after the last one that was looked at.
+    pub end_offset: u64,
 }
 
 /// Reads raw flows of a topic. Holds a few table versions and a reader for each partition.
@@ -103,10 +107,32 @@ impl RawReader {
         span: &RawSpan<'_>,
         take: &mut dyn FnMut(&EnrichedFlow) -> ControlFlow<()>,
     ) -> Result<RawRead, JobError> {
+        self.walk((span, None), &mut |flow, _| take(flow))
+    }
+
+    /// As `read`, of the flows of some slots alone; with each comes the partition's clock before its record.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn read_again(
+        &self,
+        span: &RawSpan<'_>,
+        again: &Again<'_>,
+        take: &mut dyn FnMut(&EnrichedFlow, i64) -> ControlFlow<()>,
+    ) -> Result<RawRead, JobError> {
+        self.walk((span, Some(again)), take)
+    }
+
+    fn walk(
+        &self,
+        (span, again): (&RawSpan<'_>, Option<&Again<'_>>),
+        take: &mut Take<'_>,
+    ) -> Result<RawRead, JobError> {
         let mut read = RawRead::default();
         let mut walk = Walk {
             reader: self,
             span,
+            again,
             clock_ns: span.from.clock_ns,
             retired: Retired::new(span, broken!(self.config, RawRetirementOfTheEnd)),
             pack: Vec::new(),
@@ -114,7 +140,7 @@ impl RawReader {
             version: None,
         };
         let mut records = self.open(span, &mut read)?;
-        while records.position() < span.end_offset {
+        while records.position() < span.end_offset && !walk.is_over() {
             let before = records.position();
             match records.peek() {
                 Ok(Some(record))
@@ -146,6 +172,10 @@ impl RawReader {
             }
             records.advance();
         }
+        read.end_offset = match walk.is_over() {
+            true => records.position().min(span.end_offset),
+            false => span.end_offset,
+        };
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         readers.insert(span.partition, records);
         Ok(read)
@@ -225,10 +255,14 @@ impl Retired {
     }
 }
 
+/// Takes a flow, and the clock before its record.
+type Take<'a> = dyn FnMut(&EnrichedFlow, i64) -> ControlFlow<()> + 'a;
+
 /// A walk under way.
 struct Walk<'a> {
     reader: &'a RawReader,
     span: &'a RawSpan<'a>,
+    again: Option<&'a Again<'a>>,
     clock_ns: i64,
     retired: Retired,
     pack: Vec<FlowCore>,
@@ -242,8 +276,9 @@ impl Walk<'_> {
         &mut self,
         record: &RecordRef<'_>,
         read: &mut RawRead,
-        take: &mut dyn FnMut(&EnrichedFlow) -> ControlFlow<()>,
+        take: &mut Take<'_>,
     ) -> Result<ControlFlow<()>, JobError> {
+        let before_ns = self.clock_ns;
         let config = &self.reader.config;
         let bad: BTreeSet<_> = read_pack(record, config, &mut self.pack)
             .into_iter()
@@ -259,6 +294,9 @@ impl Walk<'_> {
         let readable = whole.filter(|(index, _)| !bad.contains(&Some(*index)));
         let pack = std::mem::take(&mut self.pack);
         for ((index, message), core) in readable.zip(&pack) {
+            if self.again.is_some_and(|again| !again.wants(core, config)) {
+                continue;
+            }
             let Ok(flow) = Flow::decode(message) else {
                 continue; // both decoders refuse the same messages
             };
@@ -270,7 +308,7 @@ impl Walk<'_> {
             };
             self.judge(core, retired_secs)?;
             read.flows += 1;
-            if take(&self.flow).is_break() {
+            if take(&self.flow, before_ns).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -285,12 +323,15 @@ impl Walk<'_> {
         let slot = acceptance::flow_slot(core, received, rows);
         let flow = &mut self.flow;
         flow.verdict = acceptance::judge(core, slot, self.clock_ns, retired_secs, rows);
+        if let Some(again) = self.again {
+            flow.verdict = again.verdict(flow.verdict, (slot, self.clock_ns), flow.at);
+        }
         flow.received_ns = core.received_ns;
         flow.slot_secs = slot;
         flow.flow.sampling_rate = core.sampling_rate;
         (flow.src_as, flow.dst_as) = (core.src_as, core.dst_as);
         (flow.src_country, flow.dst_country, flow.table_version) = (0, 0, 0);
-        if !self.has_version(slot) {
+        if flow.verdict != Verdict::Counts && !self.has_version(slot) {
             return Ok(());
         }
         if self.version.as_ref().is_none_or(|(of, _)| *of != slot) {
@@ -300,6 +341,12 @@ impl Walk<'_> {
             version.enrich(core, &mut self.flow);
         }
         Ok(())
+    }
+
+    /// Whether no flow that is wanted can follow.
+    fn is_over(&self) -> bool {
+        self.again
+            .is_some_and(|again| self.clock_ns >= again.end_clock_ns)
     }
 
     /// Law 3: the version of a slot is fixed once no pack can reach it that L does not hold back; an implausible flow

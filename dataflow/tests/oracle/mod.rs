@@ -64,6 +64,8 @@ pub struct Config {
     pub lateness_secs: u64,
     pub slot_time: Time,
     pub framing: Framing,
+    /// Flows that are too early or too late count, too, unless they belong to `elsewhere`.
+    pub every: bool,
 }
 
 impl Default for Config {
@@ -73,6 +75,7 @@ impl Default for Config {
             lateness_secs: 3_600,
             slot_time: Time::Received,
             framing: Framing::Auto,
+            every: false,
         }
     }
 }
@@ -272,8 +275,11 @@ impl Oracle<'_> {
         let window = i128::from(self.input.config.window_secs);
         let start = (time.max(0) / SECOND / window * window) * SECOND;
         let slot = u64::try_from(start / SECOND).unwrap();
-        let fate = self.judge(flow, start, place);
         let far = (start - place.clock).abs() > DAY;
+        let fate = match self.judge(flow, start, place) {
+            Fate::TooEarly | Fate::TooLate if self.input.config.every && !far => Fate::Counts,
+            fate => fate,
+        };
         let refused_in = if far { 0 } else { slot };
         if self.input.fates {
             let early = start > place.clock + window * SECOND;

@@ -5,6 +5,7 @@
 use super::parse;
 use super::server::{Server, qualified};
 use crate::SinkError;
+use crate::columns::SLOTS;
 use crate::look::{Look, Words};
 
 /// The database of a URL.
@@ -20,6 +21,7 @@ pub(crate) fn look(url: &str) -> Result<Look, SinkError> {
         number: |column| format!("toUInt8({column})"),
         ..Words::plain()
     };
+    let has_slots = format!("EXISTS {}", server.table(SLOTS));
     let ask = move |statement: &str| server.read(statement);
-    Ok(Look::new(address.name, words, Box::new(ask)))
+    Look::new(address.name, words, Box::new(ask), &has_slots)
 }

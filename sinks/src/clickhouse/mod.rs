@@ -13,6 +13,8 @@ mod explain;
 mod kafka_engine;
 pub(crate) mod look;
 mod raw;
+pub(crate) mod raw_look;
+mod replaced;
 mod retention;
 mod rollups;
 mod schema;

@@ -15,10 +15,12 @@ use super::ddl::names;
 use super::encode::encode;
 use super::retention::Retention;
 use super::server::{Insert, Server};
-use super::{adopt, cursor};
+use super::{adopt, cursor, replaced};
 use crate::columns::{Table, Value};
 use crate::raw_columns::{self, RAW_FLOWS, raw_values};
-use crate::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
+use crate::{
+    Adoption, Applied, Held, RawBlock, RawCursors, RawReplacement, RawRows, RawSink, SinkError,
+};
 
 /// Rows of one insert; ClickHouse makes one block of up to 1,048,449 rows.
 const PIECE_ROWS: u64 = 500_000;
@@ -26,9 +28,9 @@ const PIECE_ROWS: u64 = 500_000;
 const DAYS: usize = 4;
 const DAY_NS: u64 = 86_400_000_000_000;
 /// So often a block that is not whole is counted again,
-const LOOKS: u32 = 5;
+pub(super) const LOOKS: u32 = 5;
 /// with this between two looks.
-const LOOK: Duration = Duration::from_millis(500);
+pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// What writes raw flows.
 pub(super) struct Raw {
@@ -69,7 +71,7 @@ impl Raw {
         if stored.get(&block.partition).copied() != block.from {
             return Ok(Applied::CursorMoved);
         }
-        let rows = self.rows(block, "")?;
+        let rows = self.rows(block.rows, (&block.token(), ""))?;
         if !self.sure.contains(&block.partition) {
             self.make_sure(block)?;
         }
@@ -109,7 +111,10 @@ impl Raw {
         self.server.mutate(&format!(
             "ALTER TABLE {table} DELETE WHERE topic_partition = {partition} AND topic_offset >= {first} AND topic_offset < {end}"
         ))?;
-        self.rows(block, &format!("/{}", block.now_secs))?;
+        self.rows(
+            block.rows,
+            (&block.token(), &format!("/{}", block.now_secs)),
+        )?;
         let stored = self.count(block, extent)?;
         if stored != extent.0 {
             let (sink, flows) = (&self.server.name, extent.0);
@@ -149,22 +154,22 @@ impl Raw {
     }
 
     /// `again`: tells one that is written anew from what ClickHouse takes for known.
-    fn day(&self, block: &RawBlock<'_>, (day, again): (u64, &str), piece: u32) -> Day<'_> {
-        let token = format!("{}/{day}/{piece}{again}", block.token());
+    fn day(&self, (token, again): (&str, &str), day: u64, piece: u32) -> Day<'_> {
+        let token = format!("{token}/{day}/{piece}{again}");
         Day {
             insert: self.server.insert(RAW_FLOWS, &self.names, Some(&token)),
             piece,
         }
     }
 
-    /// Walks over the block, again if it spans more days than one walk takes.
-    fn rows(&self, block: &RawBlock<'_>, again: &str) -> Result<u64, SinkError> {
+    /// Walks over the flows, again if they span more days than one walk takes.
+    fn rows(&self, flows: &dyn RawRows, token: (&str, &str)) -> Result<u64, SinkError> {
         let (mut rows, mut done) = (0, BTreeSet::new());
         loop {
             let mut days: BTreeMap<u64, Day<'_>> = BTreeMap::new();
             let mut left = false;
             let mut values = Vec::new();
-            block.rows.for_each(&mut |flow| {
+            flows.for_each(&mut |flow| {
                 let number = flow.received_ns / DAY_NS;
                 if done.contains(&number) {
                     return Ok(());
@@ -175,11 +180,11 @@ impl Raw {
                 }
                 let day = days
                     .entry(number)
-                    .or_insert_with(|| self.day(block, (number, again), 0));
+                    .or_insert_with(|| self.day(token, number, 0));
                 rows += 1;
                 self.row(day, flow, &mut values)?;
                 if day.insert.rows == PIECE_ROWS {
-                    let next = self.day(block, (number, again), day.piece + 1);
+                    let next = self.day(token, number, day.piece + 1);
                     std::mem::replace(day, next).insert.finish()?;
                 }
                 Ok(())
@@ -226,6 +231,14 @@ impl RawSink for Raw {
             _ => self.sure.clear(),
         }
         applied
+    }
+
+    fn replace(&mut self, replacement: &RawReplacement<'_>) -> Result<u64, SinkError> {
+        let (job, _) = cursor::read(&self.server, &self.cursors, None)?;
+        cursor::same_job(&self.server, job.as_deref(), replacement.job)?;
+        replaced::replace(&self.server, replacement, &|flows, token| {
+            self.rows(flows, token)
+        })
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

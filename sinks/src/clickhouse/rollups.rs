@@ -16,7 +16,11 @@ use super::slots;
 use super::{adopt, cursor};
 use crate::adoption::NUMBER_BITS;
 use crate::columns::{self, SLOTS, Table};
-use crate::{Adoption, Applied, Cursors, Delta, Held, Sink, SinkError};
+use crate::look;
+use crate::{Adoption, Applied, Cursors, Delta, Held, IsRecorded, Sink, SinkError};
+
+/// Of so many revisions rows are deleted in one statement: its text is bounded.
+const REVISIONS: usize = 1_000;
 
 /// What writes rollups and slots.
 pub(super) struct Rollups {
@@ -71,28 +75,31 @@ impl Rollups {
 
 impl Rollups {
     /// Deletes rows that would be shown in place of those of a replacement: somebody has given them a revision above it.
-    fn clear(&self, delta: &Delta<'_>) -> Result<(), SinkError> {
+    /// Those of another replacement are looked for in the records after they were found here, so that one which is under
+    /// way loses none: its floor is still to come.
+    fn clear(&self, delta: &Delta<'_>, recorded: &IsRecorded<'_>) -> Result<(), SinkError> {
         for slot in delta.slots {
             let revision = slot.generation << NUMBER_BITS | delta.to;
             let table = self.server.table(&rows_table(slot.rollup.table()));
-            let above = format!(
-                "slot = fromUnixTimestamp({}) AND revision > {revision}",
-                slot.slot_secs
-            );
-            let found = self
-                .server
-                .ask(&format!("SELECT 1 FROM {table} WHERE {above} LIMIT 1"))?;
-            // A later replacement is none of them, since the state has recorded it: it is of a higher generation.
-            let later = format!(
-                "SELECT 1 FROM {} WHERE rollup = '{}' AND slot = fromUnixTimestamp({}) AND generation > {}",
-                self.server.table(SLOTS),
-                slot.rollup.table(),
-                slot.slot_secs,
-                slot.generation
-            );
-            if !found.is_empty() && self.server.ask(&later)?.is_empty() {
-                self.server
-                    .mutate(&format!("ALTER TABLE {table} DELETE WHERE {above}"))?;
+            let of_slot = format!("slot = fromUnixTimestamp({})", slot.slot_secs);
+            let found = self.server.ask(&format!(
+                "SELECT DISTINCT revision FROM {table} WHERE {of_slot} AND revision > {revision}"
+            ))?;
+            let mut nobodys: Vec<String> = Vec::new();
+            for answer in found {
+                let text = answer.into_iter().next().flatten().unwrap_or_default();
+                let above = text
+                    .parse()
+                    .map_err(|_| look::unreadable(&self.server.name, slot.rollup.table()))?;
+                if !recorded(slot.slot_secs, above)? {
+                    nobodys.push(text);
+                }
+            }
+            for some in nobodys.chunks(REVISIONS) {
+                self.server.mutate(&format!(
+                    "ALTER TABLE {table} DELETE WHERE {of_slot} AND revision IN ({})",
+                    some.join(", ")
+                ))?;
             }
         }
         Ok(())
@@ -136,14 +143,18 @@ impl Sink for Rollups {
         Ok(Applied::Done { rows })
     }
 
-    fn replace(&mut self, delta: &Delta<'_>) -> Result<u64, SinkError> {
+    fn replace(&mut self, delta: &Delta<'_>, recorded: &IsRecorded<'_>) -> Result<u64, SinkError> {
         let cursors = self.cursors()?;
         cursor::same_job(&self.server, cursors.job.as_deref(), delta.job)?;
-        self.clear(delta)?;
+        self.clear(delta, recorded)?;
         let rows = self.rows(delta)?;
         // The floor rises when every row is there; from then on nothing else is shown of the slots.
         slots::write(&self.server, delta)?;
         Ok(rows)
+    }
+
+    fn slot_flows(&mut self, from_secs: u64) -> Result<Option<BTreeMap<u64, u64>>, SinkError> {
+        slots::flows(&self.server, from_secs).map(Some)
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

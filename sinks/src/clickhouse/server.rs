@@ -128,6 +128,39 @@ impl Server {
         self.rows(&bytes)
     }
 
+    /// Hands over the rows of an answer of any length as they come. Whether it is whole has to be found out otherwise.
+    pub(super) fn each(
+        &self,
+        sql: &str,
+        take: &mut dyn FnMut(Answer) -> Result<(), SinkError>,
+    ) -> Result<(), SinkError> {
+        let query = self.client.query_raw(sql);
+        let query = query.with_setting("wait_end_of_query", "0");
+        let mut cursor = self.within(LIMIT, async { query.fetch_bytes("JSONCompactEachRow") })?;
+        let mut rest = Vec::new();
+        while let Some(chunk) = self.within(LIMIT, cursor.next())? {
+            rest.extend_from_slice(&chunk);
+            let whole = rest
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
+            let lines = rest.get(..whole).unwrap_or_default();
+            for line in lines.split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
+                take(self.row(line)?)?;
+            }
+            rest.drain(..whole);
+        }
+        match rest.is_empty() {
+            true => Ok(()),
+            false => take(self.row(&rest)?),
+        }
+    }
+
+    fn row(&self, line: &[u8]) -> Result<Answer, SinkError> {
+        let row: Vec<Value> = serde_json::from_slice(line).map_err(|e| self.unread(&e))?;
+        Ok(row.into_iter().map(text).collect())
+    }
+
     /// A database's table, as SQL names it.
     pub(super) fn table(&self, name: &str) -> String {
         qualified(&self.database, name)
@@ -161,21 +194,19 @@ impl Server {
         struct Document {
             data: Vec<Vec<Value>>,
         }
-        let document: Document = serde_json::from_slice(document).map_err(|error| {
-            SinkError::retry(format!(
-                "sink {}: an answer cannot be read: {error}; is it a ClickHouse, and has its disk room?",
-                self.name
-            ))
-        })?;
-        let text = |value| match value {
-            Value::Null => None,
-            Value::String(text) => Some(text),
-            other => Some(other.to_string()),
-        };
+        let document: Document =
+            serde_json::from_slice(document).map_err(|error| self.unread(&error))?;
         let rows = document.data.into_iter();
         Ok(rows
             .map(|row| row.into_iter().map(text).collect())
             .collect())
+    }
+
+    fn unread(&self, error: &serde_json::Error) -> SinkError {
+        SinkError::retry(format!(
+            "sink {}: an answer cannot be read: {error}; is it a ClickHouse, and has its disk room?",
+            self.name
+        ))
     }
 
     fn within<T>(
@@ -191,6 +222,14 @@ impl Server {
 
     fn explain(&self, error: &Error) -> SinkError {
         explain(&self.name, self.opening, error)
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
     }
 }
 

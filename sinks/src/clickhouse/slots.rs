@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flow_proto::Rollup;
+
 use super::ddl::{names, rows_table};
 use super::encode::encode;
 use super::server::Server;
@@ -51,6 +53,18 @@ pub(super) fn write(server: &Server, delta: &Delta<'_>) -> Result<(), SinkError>
         })?;
     }
     insert.finish().map(drop)
+}
+
+/// Flows in rows of the base rollup by slot, from a slot on.
+pub(super) fn flows(server: &Server, from_secs: u64) -> Result<BTreeMap<u64, u64>, SinkError> {
+    let rows = server.ask(&format!(
+        "SELECT toUnixTimestamp(slot), flows FROM {} WHERE rollup = '{}' AND toUnixTimestamp(slot) >= {from_secs}",
+        server.table(SLOTS),
+        Rollup::As.table()
+    ))?;
+    let number = |text: &Option<String>| text.as_ref()?.parse().ok();
+    let pair = |row: &Answer| Some((number(row.first()?)?, number(row.get(1)?)?));
+    Ok(rows.iter().filter_map(pair).collect())
 }
 
 /// A time that a `DateTime` does not hold: the year 2106 and later.

@@ -47,6 +47,12 @@ const THEIRS: &[Theirs] = &[
     ("dst_port", &["integer", "bigint"], "dst_port"),
 ];
 
+/// The column that holds one of `raw_flows`.
+pub(super) fn stored_name(held: &str) -> &str {
+    let theirs = THEIRS.iter().find(|(_, _, ours)| *ours == held);
+    theirs.map_or(held, |(name, _, _)| name)
+}
+
 /// Columns of ours: those of `raw_flows` that theirs do not hold.
 fn ours() -> impl Iterator<Item = (&'static str, Kind)> {
     let columns = raw_flows().columns.into_iter();

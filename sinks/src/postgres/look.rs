@@ -5,6 +5,7 @@
 use super::address::Address;
 use super::connection::Connection;
 use crate::SinkError;
+use crate::columns::SLOTS;
 use crate::look::{Answer, Look, Words};
 
 /// The schema of a URL.
@@ -26,5 +27,6 @@ pub(crate) fn look(url: &str) -> Result<Look, SinkError> {
         });
         values.collect()
     };
-    Ok(Look::new(address.name, words, Box::new(ask)))
+    let has_slots = format!("SELECT count(to_regclass('{SLOTS}'))::text");
+    Look::new(address.name, words, Box::new(ask), &has_slots)
 }

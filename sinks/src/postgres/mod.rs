@@ -16,6 +16,8 @@ pub(crate) mod look;
 mod partitions;
 mod password;
 mod raw;
+pub(crate) mod raw_look;
+mod replaced;
 mod rights;
 mod rows;
 mod schema;
@@ -24,6 +26,7 @@ mod stranger;
 mod tables;
 mod tls;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use flow_proto::Rollup;
@@ -33,7 +36,8 @@ use self::connection::Connection;
 use self::rows::RowWriter;
 use crate::columns::CURSORS;
 use crate::{
-    Adoption, Applied, Cursors, Delta, Held, RawSink, Schema, Shape, Sink, SinkError, Store,
+    Adoption, Applied, Cursors, Delta, Held, IsRecorded, RawSink, Schema, Shape, Sink, SinkError,
+    Store,
 };
 
 /// The store of a `postgres://` URL, as far as its text and the files it names tell.
@@ -188,7 +192,7 @@ impl Sink for Postgres {
         Ok(applied)
     }
 
-    fn replace(&mut self, delta: &Delta<'_>) -> Result<u64, SinkError> {
+    fn replace(&mut self, delta: &Delta<'_>, _: &IsRecorded<'_>) -> Result<u64, SinkError> {
         let connection = self.take()?;
         let name = &self.address.name;
         connection.begin()?;
@@ -199,6 +203,13 @@ impl Sink for Postgres {
         connection.execute("COMMIT")?;
         self.connection = Some(connection);
         Ok(rows)
+    }
+
+    fn slot_flows(&mut self, from_secs: u64) -> Result<Option<BTreeMap<u64, u64>>, SinkError> {
+        let connection = self.take()?;
+        let flows = slots::flows(&connection, from_secs)?;
+        self.connection = Some(connection);
+        Ok(Some(flows))
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

@@ -15,8 +15,10 @@ use super::connection::{Connection, Copy};
 use super::flows::{self, FLOWS, IMPLAUSIBLE, Layout};
 use super::partitions::Partitions;
 use super::schema;
-use super::{adopt, cursor};
-use crate::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
+use super::{adopt, cursor, replaced};
+use crate::{
+    Adoption, Applied, Held, RawBlock, RawCursors, RawReplacement, RawRows, RawSink, SinkError,
+};
 
 /// Implausible flows of a block that are held back while the others are copied. Bytes.
 const HELD_BYTES: usize = 4 << 20;
@@ -87,12 +89,36 @@ impl PostgresRaw {
             connection.execute("ROLLBACK")?;
             return Ok(Applied::CursorMoved);
         }
-        let rows = self.copy(connection, block)?;
+        let rows = self.copy(connection, block.rows, block.now_secs)?;
         connection.execute("COMMIT")?;
         Ok(Applied::Done { rows })
     }
 
-    fn copy(&mut self, connection: &Connection, block: &RawBlock<'_>) -> Result<u64, SinkError> {
+    fn put(
+        &mut self,
+        connection: &Connection,
+        replacement: &RawReplacement<'_>,
+    ) -> Result<u64, SinkError> {
+        let parents: &[&str] = match self.partitioned {
+            true => &[FLOWS, IMPLAUSIBLE],
+            false => &[IMPLAUSIBLE],
+        };
+        self.partitions
+            .make(connection, parents, replacement.now_secs)?;
+        connection.begin()?;
+        let inserted_secs = replaced::clear(connection, &self.address.name, replacement)?;
+        let inserted_secs = inserted_secs.unwrap_or(replacement.now_secs);
+        let rows = self.copy(connection, replacement.rows, inserted_secs)?;
+        connection.execute("COMMIT")?;
+        Ok(rows)
+    }
+
+    fn copy(
+        &mut self,
+        connection: &Connection,
+        all: &dyn RawRows,
+        now_secs: u64,
+    ) -> Result<u64, SinkError> {
         let into_flows = self.flows.copy(FLOWS);
         let into_implausible = self.implausible.copy(IMPLAUSIBLE);
         let name = &self.address.name;
@@ -100,7 +126,7 @@ impl PostgresRaw {
         let mut open: Option<Copy<'_>> = None;
         let mut held = BytesMut::new();
         let mut rows = 0;
-        block.rows.for_each(&mut |flow| {
+        all.for_each(&mut |flow| {
             rows += 1;
             let unfit = |unfit: super::binary::Unfit| {
                 SinkError::fatal(format!("sink {name}: flow at {:?}: {}", flow.at, unfit.0))
@@ -110,14 +136,10 @@ impl PostgresRaw {
                     Some(copy) => copy,
                     None => open.insert(connection.copy(&into_flows)?),
                 };
-                flows
-                    .put(copy.buffer(), flow, block.now_secs)
-                    .map_err(unfit)?;
+                flows.put(copy.buffer(), flow, now_secs).map_err(unfit)?;
                 return copy.sent();
             }
-            implausible
-                .put(&mut held, flow, block.now_secs)
-                .map_err(unfit)?;
+            implausible.put(&mut held, flow, now_secs).map_err(unfit)?;
             if held.len() >= HELD_BYTES {
                 // One COPY at a time: the other one goes on as another statement.
                 open.take().map_or(Ok(0), Copy::finish)?;
@@ -166,6 +188,16 @@ impl RawSink for PostgresRaw {
                 Err(error)
             }
         }
+    }
+
+    fn replace(&mut self, replacement: &RawReplacement<'_>) -> Result<u64, SinkError> {
+        let connection = self.take()?;
+        let put = self.put(&connection, replacement);
+        match put {
+            Ok(_) => self.connection = Some(connection),
+            Err(_) => self.partitions = Partitions::default(),
+        }
+        put
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

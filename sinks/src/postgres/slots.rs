@@ -3,6 +3,8 @@
 //! Law 6: a row of a lower generation is not written. Law 8: retention is by the watermark, and bounded work: at most a
 //! day's rows are deleted in one transaction, so that the first retention of an old database catches up step by step.
 
+use std::collections::BTreeMap;
+
 use flow_proto::Rollup;
 
 use super::binary::{self, Wire};
@@ -41,6 +43,23 @@ pub(super) fn write(
         connection.change(&statement, &[&clamp(line)])?;
     }
     Ok(())
+}
+
+/// Flows in rows of the base rollup by slot, from a slot on.
+pub(super) fn flows(
+    connection: &Connection,
+    from_secs: u64,
+) -> Result<BTreeMap<u64, u64>, SinkError> {
+    let statement = format!(
+        "SELECT extract(epoch from slot)::bigint, flows::bigint FROM {SLOTS}
+         WHERE rollup = $1::text AND slot >= to_timestamp($2::bigint)"
+    );
+    let rows = connection.query(&statement, &[&Rollup::As.table(), &clamp(from_secs)])?;
+    let pair = |row| {
+        let (slot, flows): (i64, i64) = (connection.get(row, 0)?, connection.get(row, 1)?);
+        Ok((slot.unsigned_abs(), u64::try_from(flows).unwrap_or(0)))
+    };
+    rows.iter().map(pair).collect()
 }
 
 /// Deletes every row of slots that are to be replaced, whatever revision somebody has given it; not of those that were

@@ -10,20 +10,24 @@ mod cursor;
 mod ddl;
 pub(crate) mod look;
 mod raw;
+pub(crate) mod raw_look;
 mod schema;
 mod turns;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use flow_proto::Rollup;
 use flow_topic::shown;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use crate::columns::SLOTS;
 use crate::options::{self, StoreOptions};
 use crate::{
-    Adoption, Applied, Cursors, Delta, Held, RawSink, Schema, Shape, Sink, SinkError,
+    Adoption, Applied, Cursors, Delta, Held, IsRecorded, RawSink, Schema, Shape, Sink, SinkError,
     SinkErrorKind, Store,
 };
 use raw::SqliteRaw;
@@ -199,7 +203,7 @@ impl Sink for Sqlite {
         Ok(Applied::Done { rows })
     }
 
-    fn replace(&mut self, delta: &Delta<'_>) -> Result<u64, SinkError> {
+    fn replace(&mut self, delta: &Delta<'_>, _: &IsRecorded<'_>) -> Result<u64, SinkError> {
         let sql = explain(&self.name, false);
         let _turn = self.turns.take();
         let transaction = begin(&mut self.connection).map_err(&sql)?;
@@ -214,6 +218,19 @@ impl Sink for Sqlite {
         writer.slots(delta)?;
         transaction.commit().map_err(&sql)?;
         Ok(rows)
+    }
+
+    fn slot_flows(&mut self, from_secs: u64) -> Result<Option<BTreeMap<u64, u64>>, SinkError> {
+        let ask = || {
+            let mut statement = self.connection.prepare_cached(&format!(
+                "SELECT slot, flows FROM {SLOTS} WHERE rollup = ?1 AND slot >= ?2"
+            ))?;
+            let base = Rollup::As.table();
+            let rows =
+                statement.query_map((base, from_secs), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect::<rusqlite::Result<_>>()
+        };
+        ask().map(Some).map_err(explain(&self.name, false))
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {

@@ -13,7 +13,9 @@ use super::writer::bind;
 use super::{adopt, begin, explain};
 use crate::columns::{Kind, Table, Value};
 use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS, raw_flows, raw_values};
-use crate::{Adoption, Applied, Held, RawBlock, RawCursors, RawSink, SinkError};
+use crate::{
+    Adoption, Applied, Held, RawBlock, RawCursors, RawReplacement, RawRows, RawSink, SinkError,
+};
 
 /// The largest number that SQLite holds.
 const LARGEST: u64 = i64::MAX.unsigned_abs();
@@ -47,13 +49,28 @@ impl RawSink for SqliteRaw {
         if stored.by_partition.get(&block.partition).copied() != block.from {
             return Ok(Applied::CursorMoved);
         }
-        let rows = insert(&transaction, &self.name, block)?;
+        let rows = insert(&transaction, (&self.name, ""), block.rows)?;
         if let Some(keep_secs) = self.retention_secs {
             forget(&transaction, block, keep_secs).map_err(&sql)?;
         }
         store(&transaction, block).map_err(&sql)?;
         transaction.commit().map_err(&sql)?;
         Ok(Applied::Done { rows })
+    }
+
+    fn replace(&mut self, replacement: &RawReplacement<'_>) -> Result<u64, SinkError> {
+        let sql = explain(&self.name, false);
+        let _turn = self.turns.take();
+        let transaction = begin(&mut self.connection).map_err(&sql)?;
+        let stored = read(&transaction, &self.name)?;
+        stored.belong_to(&self.name, replacement.job, u64::MAX)?;
+        let old = replacement.range.condition(|secs| secs.to_string());
+        let delete = format!("DELETE FROM {RAW_FLOWS} WHERE {old}");
+        transaction.execute(&delete, []).map_err(&sql)?;
+        // A place has one slot: what stands there under another one was put there by somebody else.
+        let rows = insert(&transaction, (&self.name, "OR REPLACE"), replacement.rows)?;
+        transaction.commit().map_err(&sql)?;
+        Ok(rows)
     }
 
     fn held(&mut self) -> Result<Held, SinkError> {
@@ -111,16 +128,16 @@ fn store(connection: &Connection, block: &RawBlock<'_>) -> rusqlite::Result<()> 
 /// The flows; returns how many there were.
 fn insert(
     transaction: &Transaction<'_>,
-    name: &str,
-    block: &RawBlock<'_>,
+    (name, or): (&str, &str),
+    flows: &dyn RawRows,
 ) -> Result<u64, SinkError> {
     let sql = explain(name, false);
     let table = raw_flows();
     let mut statement = transaction
-        .prepare_cached(&statement(&table))
+        .prepare_cached(&statement(&table, or))
         .map_err(&sql)?;
     let (mut rows, mut values) = (0, Vec::new());
-    block.rows.for_each(&mut |flow| {
+    flows.for_each(&mut |flow| {
         raw_values(flow, &mut values);
         saturate(&table, &mut values);
         bind(&mut statement, &values, name, &|| describe(flow))?;
@@ -131,11 +148,11 @@ fn insert(
     Ok(rows)
 }
 
-fn statement(table: &Table) -> String {
+fn statement(table: &Table, or: &str) -> String {
     let names: Vec<&str> = table.columns.iter().map(|c| c.name).collect();
     let places: Vec<String> = (1..=names.len()).map(|n| format!("?{n}")).collect();
     let (names, places) = (names.join(", "), places.join(", "));
-    format!("INSERT INTO {RAW_FLOWS} ({names}) VALUES ({places})")
+    format!("INSERT {or} INTO {RAW_FLOWS} ({names}) VALUES ({places})")
 }
 
 fn saturate(table: &Table, values: &mut [Value]) {

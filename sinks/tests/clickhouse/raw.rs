@@ -217,3 +217,10 @@ fn retention_of_raw_flows_is_its_own() {
     let kept = database.sql("SELECT arraySort(groupArray(topic_offset)) FROM {db}.raw_flows");
     assert_eq!(kept, "[1,2,3,4]");
 }
+
+#[test]
+fn raw_flows_are_read_back_as_they_were_and_replaced() {
+    if let Some(database) = Database::new() {
+        crate::support::raw_read_back::read_back(&database.url);
+    }
+}

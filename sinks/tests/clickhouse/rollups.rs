@@ -110,6 +110,39 @@ fn the_generation_of_a_slot_is_a_floor() {
     assert_eq!(bytes(&database), "300 1 10\n600 1 12");
 }
 
+/// An older replacement that wakes up clears what nobody has recorded, and leaves what a later one has written that has not
+/// come to its floor.
+#[test]
+fn a_replacement_leaves_the_rows_of_another() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let mut sink = open(&database, "");
+    let first = Given::new(vec![row(600, 1, 10), row(600, 2, 10)], 1);
+    let slots = [slot(600, 0)];
+    let with = |delta, slots| Delta { slots, ..delta };
+    sink.apply(&with(delta(0, 1, &first), &slots)).unwrap();
+    let recorded = |slot_secs, revision| {
+        assert_eq!(slot_secs, 600);
+        Ok([1 << 48 | 1, 2 << 48 | 1].contains(&revision))
+    };
+    let later = Given::new(vec![row(600, 1, 20), row(600, 2, 20)], 2 << 48 | 1);
+    let nobodys = Given::new(vec![row(600, 3, 99)], 3 << 48 | 7);
+    for rows in [&later, &nobodys] {
+        sink.replace(&with(delta(0, 1, rows), &[]), &recorded)
+            .unwrap();
+    }
+    let older = Given::new(vec![row(600, 1, 12)], 1 << 48 | 1);
+    let slots = [slot(600, 1)];
+    sink.replace(&with(delta(0, 1, &older), &slots), &recorded)
+        .unwrap();
+    assert_eq!(bytes(&database), "600 1 20\n600 2 20");
+    let (none, slots) = (Given::new(Vec::new(), 0), [slot(600, 2)]);
+    sink.replace(&with(delta(0, 1, &none), &slots), &recorded)
+        .unwrap();
+    assert_eq!(bytes(&database), "600 1 20\n600 2 20");
+}
+
 #[test]
 fn retention_drops_whole_days_below_the_watermark() {
     let Some(database) = Database::new() else {

@@ -265,3 +265,28 @@ fn a_table_of_others_in_place_of_a_partition_is_refused() {
     let done = raw.apply(&block(None, 4, &flows(0..10))).unwrap();
     assert_eq!(done, Applied::Done { rows: 10 });
 }
+
+#[test]
+fn raw_flows_are_read_back_as_they_were_and_replaced_in_their_day() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    crate::support::raw_read_back::read_back(&database.url());
+    // Replaced nine days later, they stand where dashboards look for them.
+    let days = "SELECT count(DISTINCT date_inserted::date), count(*) FROM flows";
+    assert_eq!(database.session.query(days), [["1", "16"]]);
+    // A table of theirs does not say which flow a row is.
+    let theirs = format!("{}&raw=off", database.url());
+    let error = flow_sinks::raw_look(&theirs).unwrap_err().to_string();
+    assert!(
+        error.contains("has no raw flows (its URL says raw=off)"),
+        "{error}"
+    );
+    database
+        .session
+        .query("ALTER TABLE flows DROP COLUMN topic_offset");
+    let error = flow_sinks::raw_look(&database.url())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("lacks topic_offset"), "{error}");
+}

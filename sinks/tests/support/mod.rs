@@ -6,6 +6,7 @@
 pub(crate) mod chaos;
 pub(crate) mod given;
 pub(crate) mod job;
+pub(crate) mod raw_read_back;
 pub(crate) mod reader;
 
 /// A small generator, so that a printed seed repeats a run.

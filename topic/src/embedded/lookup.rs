@@ -72,6 +72,11 @@ pub(super) fn offset_at(
     timestamp_millis: i64,
 ) -> Result<Option<u64>, TopicError> {
     let bases = directory.segments()?;
+    let held = bases.iter().rev().any(|base| *base <= published.earliest);
+    if !held && published.earliest < published.end {
+        // Whoever looks for a time must not take the next segment for the first one.
+        return Err(directory.damaged(published.earliest));
+    }
     for (number, &base) in bases.iter().enumerate() {
         let next = bases.get(number + 1).copied().unwrap_or(u64::MAX);
         if next <= published.earliest || base > published.segment {

@@ -242,8 +242,16 @@ impl Topic for EmbeddedTopic {
 
     fn offset_at(&self, partition: u32, timestamp_millis: i64) -> Result<Option<u64>, TopicError> {
         let directory = self.partition(partition)?;
-        let published = self.published(&directory)?;
-        lookup::offset_at(&directory, &published, timestamp_millis)
+        let mut published = self.published(&directory)?;
+        loop {
+            let found = lookup::offset_at(&directory, &published, timestamp_millis);
+            // Retention may have gone on since it was read.
+            let now = self.published(&directory)?;
+            if found.is_ok() || now.earliest == published.earliest {
+                return found;
+            }
+            published = now;
+        }
     }
 
     fn reader(&self, partition: u32, offset: u64) -> Result<Box<dyn Reader>, TopicError> {
