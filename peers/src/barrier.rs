@@ -27,27 +27,21 @@ pub(crate) enum Look {
 /// Looks without waiting; the connection must not be a blocking one.
 pub(crate) fn look(mut stream: &TcpStream) -> Look {
     let mut byte = [0];
-    match stream.read(&mut byte) {
-        Ok(0) => Look::Gone,
-        Ok(_) => Look::Said(byte[0]),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-            ) =>
-        {
-            Look::Quiet
-        }
-        Err(_) => Look::Gone,
-    }
+    let read = stream.read(&mut byte);
+    seen(&read, Look::Said(byte[0]))
 }
 
 /// Looks whether the other process is still there, and takes nothing from it: of those that do not speak here the first byte
 /// is already the job's, once they have the word.
 pub(crate) fn watch(stream: &TcpStream) -> Look {
-    match stream.peek(&mut [0]) {
+    seen(&stream.peek(&mut [0]), Look::Quiet)
+}
+
+/// `something`: what it means that there is a byte.
+fn seen(read: &io::Result<usize>, something: Look) -> Look {
+    match read {
         Ok(0) => Look::Gone,
-        Ok(_) => Look::Quiet,
+        Ok(_) => something,
         Err(error)
             if matches!(
                 error.kind(),

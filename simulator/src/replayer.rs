@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use flow_dataflow::{Asked, Counting, JobConfig, Replay, SamplingRates};
 use flow_proto::RowRecord;
-use flow_sinks::Delta;
 use flow_state::{Replaced, StateStore};
 
 use crate::computed::Computed;
@@ -244,16 +243,8 @@ impl Order {
             rows: &rows,
             replaced,
         };
-        Ok(Replacing::new(&Delta {
-            job: &base.checkpoint.job,
-            from: 0,
-            to: replaced.number,
-            shards: &[0],
-            rows: &recorded,
-            slots: &slots,
-            retired_through_secs: None,
-            watermark_secs: None,
-        })?)
+        let job = &base.checkpoint.job;
+        Ok(Replacing::new(&replacement::delta(job, &recorded, &slots))?)
     }
 }
 

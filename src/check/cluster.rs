@@ -13,13 +13,6 @@ pub(super) fn flags(options: &cli::Run, found: &mut Findings) {
     let cli::Cluster {
         processes, process, ..
     } = options.cluster;
-    if process >= processes {
-        let what = format!("--process {process} of --processes {processes}: they count from 0 on");
-        found.wrong(
-            Failure::new(Exit::Usage, what).hint("give each process a number below --processes"),
-        );
-        return;
-    }
     let hosts = match cluster::given(&options.cluster) {
         Ok(None) => return,
         Ok(Some((hosts, _))) => hosts,

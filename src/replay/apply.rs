@@ -197,19 +197,11 @@ impl<'a> Apply<'a> {
             rows: &rows,
             replaced,
         };
-        let delta = Delta {
-            job: match self.rollups {
-                Some(_) => TARGET,
-                None => &self.checkpoint.job,
-            },
-            from: 0,
-            to: replaced.number,
-            shards: &[0],
-            rows: &recorded,
-            slots: &slots,
-            retired_through_secs: None,
-            watermark_secs: None,
+        let job = match self.rollups {
+            Some(_) => TARGET,
+            None => &self.checkpoint.job,
         };
+        let delta = replacement::delta(job, &recorded, &slots);
         let state = &self.base.state;
         let recorded = |slot, revision| Ok(replacement::is_recorded(state, slot, revision)?);
         patiently(|| self.sink.replace(&delta, &recorded))

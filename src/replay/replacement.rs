@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use flow_proto::{Rollup, RowRecord};
-use flow_sinks::{Row, Rows, SinkError, SlotRow, SlotState, StoredSlot};
+use flow_sinks::{Delta, Row, Rows, SinkError, SlotRow, SlotState, StoredSlot};
 use flow_state::{Checkpoint, Replaced, SlotCounts, StateError, StateStore};
 
 /// Flows of a slot that the job has refused, as far as anybody knows: the checkpoint at hand, else the store, and what the
@@ -120,6 +120,20 @@ pub(crate) fn slots(
             .ok()
             .map(|ns| ns / 1_000_000_000),
     })
+}
+
+/// A record as a store takes it, under the job that stands in its cursors.
+pub(crate) fn delta<'a>(job: &'a str, rows: &'a Recorded<'a>, slots: &'a [SlotRow]) -> Delta<'a> {
+    Delta {
+        job,
+        from: 0,
+        to: rows.replaced.number,
+        shards: &[0],
+        rows,
+        slots,
+        retired_through_secs: None,
+        watermark_secs: None,
+    }
 }
 
 /// The rows of a slot, as a store takes them.

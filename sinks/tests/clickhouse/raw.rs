@@ -1,26 +1,14 @@
 //! Blocks of raw flows: once, however often they come; split by day; values as they were.
 
 use flow_proto::{Addr, Coordinate, EnrichedFlow, Flow, Verdict, country_number};
-use flow_sinks::{Applied, RawBlock, RawRows, RawSink, SinkError, SinkErrorKind};
+use flow_sinks::{Applied, RawBlock, RawSink, SinkErrorKind};
 
 use crate::database::Database;
+pub(crate) use crate::support::raw_read_back::Flows;
 
 pub(crate) const DAY_NS: u64 = 86_400_000_000_000;
 /// 2023-11-14 22:15:00 UTC.
 pub(crate) const START_NS: u64 = 1_700_000_100_000_000_000;
-
-/// Flows by hand.
-#[derive(Debug)]
-pub(crate) struct Flows(pub(crate) Vec<EnrichedFlow>);
-
-impl RawRows for Flows {
-    fn for_each(
-        &self,
-        take: &mut dyn FnMut(&EnrichedFlow) -> Result<(), SinkError>,
-    ) -> Result<(), SinkError> {
-        self.0.iter().try_for_each(take)
-    }
-}
 
 /// A flow of partition 3.
 pub(crate) fn flow(offset: u64, received_ns: u64) -> EnrichedFlow {

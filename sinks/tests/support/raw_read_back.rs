@@ -11,8 +11,9 @@ use flow_sinks::{SinkError, SinkErrorKind};
 
 const SLOT: u64 = 1_772_279_700;
 
+/// Flows by hand.
 #[derive(Debug)]
-struct Flows(Vec<EnrichedFlow>);
+pub(crate) struct Flows(pub(crate) Vec<EnrichedFlow>);
 
 impl RawRows for Flows {
     fn for_each(
