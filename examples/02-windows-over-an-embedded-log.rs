@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use flow_dataflow::{Job, JobConfig};
-use flow_proto::{Addr, Dialect, Flow, PACK_HEADER, PackBuilder};
+use flow_dataflow::{Job, JobConfig, TableShelf};
+use flow_proto::{Addr, Dialect, Flow, PACK_HEADER, PackBuilder, Rollups};
 use flow_sinks::{Backoff, Follower, FollowerConfig, Share};
 use flow_state::{Acks, Published, StateStore};
-use flow_tables::TableSet;
 use flow_topic::{EmbeddedTopic, NewRecord, Options, Timestamps, Topic};
 
 /// A full five minutes, and then some: 2023-11-14 22:15:00 UTC.
@@ -38,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         job: "example".to_owned(),
         base: 0,
         shards: (0..64).collect(),
-        window_secs: 300,
+        rollups: Rollups::STANDARD,
         share: Share::default(),
         backoff: Backoff::default(),
         now_secs: Arc::new(|| START_SECS),
@@ -63,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..JobConfig::default()
         },
         topic,
-        tables: Arc::new(TableSet::default()),
+        tables: TableShelf::new(state.clone(), Arc::default()),
         state,
         published,
         acks,

@@ -13,7 +13,6 @@ mod tests;
 use std::collections::BTreeMap;
 
 use flow_dataflow::{JobConfig, Takeover};
-use flow_proto::RowRecord;
 use flow_sinks::{Adoption, Held, Store};
 use flow_state::{Checkpoint, Put, StateStore};
 use flow_topic::Topic;
@@ -53,12 +52,16 @@ pub(crate) fn adopt(
     let base = flow_dataflow::base(config, topic, newest)?;
     // A state that can't be restored must not take a store from a job that perhaps can.
     for name in base.segments.keys() {
-        state.read_segment::<RowRecord>(*name)?;
+        let file = state.open_segment(*name)?;
+        let mut words = Vec::new();
+        for shard in 0..file.shards() {
+            file.read_words(shard, &mut words)?;
+        }
     }
     let takeover = takeover(state, &base, &held)?;
     let (number, generation) = (takeover.number, takeover.generation);
     let from_secs = base.timeline.retired_secs;
-    let checkpoint = flow_dataflow::adopted(base, takeover, config.rows.window_secs);
+    let checkpoint = flow_dataflow::adopted(base, takeover, config.rows.rollups);
     if state.put(&checkpoint)? == Put::Lost {
         let what =
             format!("checkpoint {number} of the adoption is another job's: two use one state");

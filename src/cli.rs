@@ -8,6 +8,8 @@ mod cluster;
 mod replay;
 mod schema;
 mod status;
+mod swap;
+mod tables;
 mod topic;
 
 use std::net::SocketAddr;
@@ -21,6 +23,10 @@ pub(crate) use cluster::Cluster;
 pub(crate) use replay::{Range, Replay, Verify};
 pub(crate) use schema::{Schema, SchemaApply, SchemaDiff, SchemaPrint};
 pub(crate) use status::Status;
+pub(crate) use swap::{Plausible, Reload, TablesList, TablesSwap};
+pub(crate) use tables::{
+    Tables, TablesCheck, TablesCommand, TablesDiff, TablesLookup, source as table_source,
+};
 pub(crate) use topic::{TailFormat, Topic, TopicCreate, TopicDescribe, TopicTail};
 
 /// Network-flow stream processor: sFlow, NetFlow and IPFIX to exact 5-minute rows.
@@ -60,6 +66,9 @@ pub(crate) enum Command {
     /// Make, describe or read a topic.
     #[command(subcommand)]
     Topic(Topic),
+    /// Tables for enrichment: check, compare, look up in them; swap them while a job runs, list their versions.
+    #[command(subcommand)]
+    Tables(TablesCommand),
     /// Print, apply or compare the schema of a store; print that of the messages.
     #[command(subcommand)]
     Schema(Schema),
@@ -267,9 +276,17 @@ pub(crate) struct Run {
     /// Where its checkpoints are: a directory, or s3://BUCKET/PREFIX; one job at a time.
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) state: PathBuf,
-    /// Prefix table, asn=FILE or country=FILE (CSV ranges or prefixes); may be repeated.
-    #[arg(long, value_name = "KIND=FILE", value_parser = crate::run::table)]
-    pub(crate) table: Vec<(flow_tables::Kind, PathBuf)>,
+    /// What addresses are looked up in.
+    #[command(flatten)]
+    pub(crate) tables: Tables,
+    /// What to sum.
+    #[arg(
+        long,
+        value_name = "NAME=DIMENSIONS",
+        help = "What to sum, NAME=DIMENSIONS[@WINDOW], as rollup_1h=src_as,dst_as@1h; may be repeated. Default: rollup_5m by AS \
+                pair and EtherType, and rollup_5m_country"
+    )]
+    pub(crate) rollup: Vec<String>,
     /// Worker threads of each process; any number may follow any other on the same state.
     #[arg(long, short = 'w', value_name = "N", default_value = "1", value_parser = crate::run::workers)]
     pub(crate) workers: usize,
@@ -303,6 +320,9 @@ pub(crate) struct Run {
     /// Serve metrics, health and a page at HOST:PORT; :PORT means loopback.
     #[arg(long, value_name = "ADDRESS", value_parser = crate::units::http_address)]
     pub(crate) http: Option<std::net::SocketAddr>,
+    /// How its tables are loaded again while it runs.
+    #[command(flatten)]
+    pub(crate) reload: Reload,
 }
 
 /// A flow's times.

@@ -47,6 +47,7 @@ pub(crate) fn run(options: &cli::Collect) -> Result<(), Failure> {
         registry: Arc::new(registry),
         status: Arc::new(move || json!({ "stages": status::collector(&counted.totals()) })),
         last_hour: None,
+        tables: None,
         ready: Arc::new(|| true),
     };
     let _server = http::serve_at(bound, page)?;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow_dataflow::{JobConfig, Snapshot};
+use flow_dataflow::{JobConfig, Snapshot, TableShelf};
 use flow_ingest::metrics::Totals;
 use flow_ingest::udp::{Collector, Config};
 use flow_state::StateStore;
@@ -81,7 +81,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
     let running = Running::start(Parts {
         config: JobConfig::default(),
         topic: Arc::clone(&topic),
-        tables: Arc::new(demo_data::tables()?),
+        tables: TableShelf::new(state.clone(), Arc::new(demo_data::tables()?)),
         state,
         stores: vec![store],
         job_metrics: job_metrics.clone(),
@@ -111,6 +111,7 @@ pub(crate) fn run(options: &cli::Demo) -> Result<(), Failure> {
             })
         }),
         last_hour: Some(database.clone()),
+        tables: None,
         ready: Arc::new(|| true),
     };
     let server = http::serve(options.http, Port::NextFree, page)?;

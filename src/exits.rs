@@ -6,7 +6,7 @@ use flow_dataflow::JobError;
 use flow_ingest::udp::CollectError;
 use flow_peers::PeersError;
 use flow_sinks::{SinkError, SinkErrorKind};
-use flow_state::{FaultKind, StateError};
+use flow_state::{Fault, FaultKind, StateError};
 use flow_tables::TableError;
 use flow_topic::TopicError;
 
@@ -91,14 +91,18 @@ impl From<&StateError> for Failure {
             StateError::Foreign { .. } | StateError::Newer { .. } | StateError::Unusable { .. } => {
                 Exit::Config
             }
-            StateError::Remote { fault, .. } => match fault.kind {
-                FaultKind::Refused => Exit::Config,
-                FaultKind::Unreachable => Exit::Unavailable,
-                FaultKind::Failed => Exit::Io,
-            },
+            StateError::Remote { fault, .. } => of_fault(fault),
             _ => Exit::Io,
         };
         Failure::from_error(exit, error)
+    }
+}
+
+fn of_fault(fault: &Fault) -> Exit {
+    match fault.kind {
+        FaultKind::Refused => Exit::Config,
+        FaultKind::Unreachable => Exit::Unavailable,
+        FaultKind::Failed => Exit::Io,
     }
 }
 
@@ -116,7 +120,13 @@ impl From<SinkError> for Failure {
 
 impl From<TableError> for Failure {
     fn from(error: TableError) -> Failure {
-        Failure::from_error(Exit::Config, &error)
+        // What an object store says of a table has the code that it has of a state.
+        let fault = match &error {
+            TableError::Read { source, .. } => source.get_ref(),
+            _ => None,
+        };
+        let fault = fault.and_then(|fault| fault.downcast_ref());
+        Failure::from_error(fault.map_or(Exit::Config, of_fault), &error)
     }
 }
 

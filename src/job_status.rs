@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+use flow_dataflow::RowConfig;
 use flow_sinks::{SlotQuery, StoredSlot};
-use flow_state::{Checkpoint, Group, StateError, StateStore};
+use flow_state::{Checkpoint, StateError, StateStore};
 
 use crate::failure::{Exit, Failure};
 use crate::{cli, clock};
@@ -18,14 +19,19 @@ use crate::{cli, clock};
 pub(crate) fn run(options: &cli::Status) -> Result<(), Failure> {
     let now = clock::now_ns();
     let secs = |when: crate::units::When| when.resolve_ns(now) / 1_000_000_000;
+    let job = options.state.as_deref().map(newest).transpose()?;
+    let job = job.map(|(_, checkpoint)| checkpoint);
+    // Without a state, or of a job that this release knows not: the standard ones.
+    let rows = job
+        .as_ref()
+        .and_then(|job| RowConfig::of_recorded(&job.config));
     let query = SlotQuery {
+        rollup: rows.unwrap_or_default().rollups.base(),
         newest: options.newest,
         from_secs: options.from.map(secs),
         to_secs: options.to.map(secs),
         troubled: options.troubled,
     };
-    let job = options.state.as_deref().map(newest).transpose()?;
-    let job = job.map(|(_, checkpoint)| checkpoint);
     let ends = options.topic.as_deref().map(ends).transpose()?;
     let stored = options.sink.as_deref();
     let stored = stored
@@ -97,22 +103,12 @@ fn ends(url: &str) -> Result<BTreeMap<u32, u64>, Failure> {
 
 /// The slots of a checkpoint as a store would have them, newest first.
 fn slots(job: &Checkpoint, query: &SlotQuery) -> Vec<StoredSlot> {
-    let window = job
-        .config
-        .get("window")
-        .and_then(|text| text.strip_suffix('s')?.parse().ok());
-    let window: u64 = window.unwrap_or(300);
-    let base = |slot_secs| Group {
-        rollup: 0,
-        slot_secs,
-    };
+    let base = query.rollup;
     let row = |(slot, counts): (&u64, &flow_state::SlotCounts)| StoredSlot {
         slot_secs: *slot,
-        state: flow_sinks::slot_state(job, base(*slot), window)
-            .name()
-            .to_owned(),
+        state: flow_sinks::slot_state(job, base, *slot).name().to_owned(),
         partial: job.partial.contains(slot),
-        generation: job.generation(*slot, window).into(),
+        generation: job.generation(*slot, base.window_secs()).into(),
         flows: counts.flows,
         too_early: counts.too_early,
         too_late: counts.too_late,

@@ -34,6 +34,7 @@ mod schema;
 mod settings;
 mod signals;
 mod status;
+mod tables;
 mod telemetry;
 mod topic;
 mod units;
@@ -64,6 +65,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Verify(options) => replay::verify::run(&options),
         Command::Status(options) => job_status::run(&options),
         Command::Topic(command) => topic::run(&command),
+        Command::Tables(command) => tables::run(&command),
         Command::Schema(command) => schema::run(&command),
         Command::Check(options) => check::run(&options, cli.config.as_deref()),
         Command::Completions(options) => manual::completions(options.shell),

@@ -2,14 +2,13 @@
 //!
 //! Law 1: process 0 opens and makes what is to be made, and decides; the others open what is there when it has its plan.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use flow_dataflow::{JobConfig, JobError};
+use flow_dataflow::{JobConfig, JobError, TableShelf};
+use flow_proto::Rollups;
 use flow_sinks::{Source, Store};
 use flow_state::{StateError, StateStore};
-use flow_tables::{Kind, TableSet};
 use flow_topic::{Context, Options, Topic, TopicError};
 
 use crate::adopt;
@@ -18,11 +17,12 @@ use crate::cli;
 use crate::cluster::{self, Place};
 use crate::failure::Failure;
 use crate::opening;
+use crate::tables;
 
 /// Everything a job begins with.
 pub(crate) struct Opened {
     pub(crate) topic: Arc<dyn Topic>,
-    pub(crate) tables: Arc<TableSet>,
+    pub(crate) tables: TableShelf,
     pub(crate) state: StateStore,
     pub(crate) stores: Vec<Store>,
     pub(crate) place: Place,
@@ -37,16 +37,26 @@ pub(crate) fn lead(
     config: &JobConfig,
     (context, asked): (Context, &AtomicBool),
 ) -> Result<Option<Opened>, Failure> {
-    let tables = Arc::new(load_tables(&options.table)?);
+    let (given, report) = tables::load(&options.tables)?;
     let state = flow_objects::open(&options.state)?;
-    let goes_on = state.newest()?.is_some();
+    let newest = state.newest()?;
+    if let Some(newest) = &newest {
+        flow_dataflow::same_config(config, newest)?;
+    }
+    let goes_on = newest.is_some();
     if goes_on && options.start.is_some() {
         tracing::info!("--start: the state goes on where it stood; it is for new ones");
     }
     let topic = topic(options, context, goes_on)?;
     // What is not open cannot be asked whose it is.
     let may_wait = goes_on && !options.adopt;
-    let Some(mut stores) = stores(options.sink.clone(), topic.as_ref(), may_wait, asked)? else {
+    let Some(mut stores) = stores(
+        options.sink.clone(),
+        (topic.as_ref(), config.rows.rollups),
+        may_wait,
+        asked,
+    )?
+    else {
         return Ok(None);
     };
     if options.adopt {
@@ -60,6 +70,7 @@ pub(crate) fn lead(
         };
         stores = adopted?;
     }
+    let tables = tables::at_start(options, &state, (given, &report))?;
     let place = cluster::join(options, config, &topic.url(), asked)?;
     Ok(place.map(|place| Opened {
         topic,
@@ -91,13 +102,14 @@ pub(crate) fn follow(
     let goes_on = place.plan.as_ref().is_some_and(|plan| plan.base > 0);
     let raw = |url: &&String| flow_sinks::url::shape(url).is_ok_and(|shape| shape.raw);
     let sinks = options.sink.iter().filter(raw).cloned().collect();
-    let Some(mut stores) = stores(sinks, topic.as_ref(), goes_on, asked)? else {
+    let Some(mut stores) = stores(sinks, (topic.as_ref(), config.rows.rollups), goes_on, asked)?
+    else {
         return Ok(None);
     };
     stores.iter_mut().for_each(|store| store.rollups = None);
     Ok(Some(Opened {
         topic,
-        tables: Arc::new(TableSet::default()),
+        tables: TableShelf::new(state.clone(), Arc::default()),
         state,
         stores,
         place,
@@ -125,7 +137,7 @@ fn topic(options: &cli::Run, context: Context, goes_on: bool) -> Result<Arc<dyn 
 /// found by the hand that has typed it; so does an adoption.
 fn stores(
     sinks: Vec<String>,
-    topic: &dyn Topic,
+    (topic, rollups): (&dyn Topic, Rollups),
     may_wait: bool,
     asked: &AtomicBool,
 ) -> Result<Option<Vec<Store>>, Failure> {
@@ -137,6 +149,7 @@ fn stores(
             url: &url,
             partitions,
             timestamps,
+            rollups,
         };
         let opened = opening::together(&sinks, |sink| match may_wait {
             true => flow_sinks::open_or_later(sink, &source),
@@ -145,32 +158,4 @@ fn stores(
         opened.map_err(Failure::from)
     })?;
     opened.transpose()
-}
-
-/// Loads `KIND=FILE` tables; rows that were kept out are told.
-pub(crate) fn load_tables(given: &[(Kind, PathBuf)]) -> Result<TableSet, Failure> {
-    let sources: Vec<_> = given
-        .iter()
-        .map(|(kind, path)| (*kind, path.as_path()))
-        .collect();
-    let (set, report) = TableSet::load(&sources)?;
-    for table in report.tables {
-        tracing::info!(table = %table.name, rows = table.rows, bad = table.bad_rows, "table loaded");
-        for row in table.bad {
-            tracing::warn!(table = %table.name, row = %row, "row kept out");
-        }
-    }
-    Ok(set)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::failure::Exit;
-
-    #[test]
-    fn failures_keep_their_codes() {
-        let failure = load_tables(&[(Kind::Asn, PathBuf::from("/nowhere.csv"))]).expect_err("none");
-        assert_eq!(failure.parts().0, Exit::Config);
-    }
 }

@@ -76,7 +76,7 @@ mod tests {
     use std::sync::Arc;
     use std::thread::Builder;
 
-    use flow_dataflow::{Job, JobConfig};
+    use flow_dataflow::{Job, JobConfig, TableShelf};
     use flow_state::{Acks, Published, StateStore};
     use flow_topic::{Bounds, Reader, RecordRef, Timestamps, Topic, TopicError, Writer};
 
@@ -148,14 +148,15 @@ mod tests {
         if std::env::var_os(CHILD).is_some() {
             super::install();
             let folder = tempfile::tempdir().expect("a folder");
+            let state = StateStore::open(folder.path()).expect("new");
             let job = Job {
                 config: JobConfig {
                     workers: 3,
                     ..JobConfig::default()
                 },
                 topic: Arc::new(Trap),
-                tables: Arc::default(),
-                state: StateStore::open(folder.path()).expect("new"),
+                tables: TableShelf::new(state.clone(), Arc::default()),
+                state,
                 published: Published::new(),
                 acks: Acks::new(0),
                 metrics: flow_dataflow::Metrics::default(),

@@ -2,26 +2,28 @@
 //!
 //! Wiring only: URLs and files to parts, parts to a running job, its status to the terminal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use flow_dataflow::{Beginning, JobConfig, Metrics, Snapshot, Status, Waiting};
-use flow_tables::Kind;
+use flow_dataflow::{Beginning, JobConfig, Metrics, RowConfig, Snapshot, Status, Waiting};
+use flow_peers::Token;
+use flow_proto::{Rollup, Rollups};
 use flow_topic::Context;
 use prometheus_client::registry::Registry;
 use serde_json::json;
 
 use crate::check;
 use crate::cli;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::http::{self, Page};
 use crate::opened::{self, Opened};
 use crate::progress::{self, LiveLine};
 use crate::running::{Parts, Running};
-use crate::{clock, signals, status, telemetry};
+use crate::tables::reload::{Parts as Reload, Reloader};
+use crate::{clock, signals, status, tables, telemetry};
 
 /// Between two looks at the job.
 const LOOK: Duration = Duration::from_millis(200);
@@ -34,11 +36,15 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     let mut registry = telemetry::registry();
     let job_metrics = flow_dataflow::Metrics::register(&mut registry);
     let sink_metrics = flow_sinks::Metrics::register(&mut registry);
+    let reloads = tables::metrics::Metrics::register(&mut registry);
+    let hangup = signals::hangup()?;
+    let token = options.reload.admin_token_file.as_deref();
+    let token = token.map(admin_token).transpose()?;
     let context = Context {
         metrics: flow_topic::Metrics::register(&mut registry),
         ..Context::default()
     };
-    let (config, context) = (config(options), (context, &*stop));
+    let (config, context) = (config(options)?, (context, &*stop));
     let opened = match config.process {
         0 => opened::lead(options, &config, context)?,
         _ => opened::follow(options, &config, context)?,
@@ -59,6 +65,15 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         .filter_map(|store| store.rollups.as_ref())
         .map(|sink| sink.name().to_owned())
         .collect();
+    let reload = Reload {
+        sources: options.tables.clone(),
+        options: options.reload.clone(),
+        state: state.clone(),
+        tables: tables.clone(),
+        metrics: reloads,
+        hangup,
+        leads: config.process == 0,
+    };
     let running = Running::start(Parts {
         config,
         topic,
@@ -72,7 +87,12 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
     })?;
     let status = Arc::clone(&running.status);
     let counted = (job_metrics.clone(), sink_metrics);
-    let page = page(options, registry, status, (counted, names));
+    let reloader = Reloader::start(reload, Arc::clone(&running.published))?;
+    let tables = http::Tables::new(Arc::clone(&running.published), reloader.orders(), token);
+    let page = Page {
+        tables: Some(tables),
+        ..page(options, registry, status, (counted, names))
+    };
     let _server = http::serve_at(bound, page)?;
     let mut line = LiveLine::new();
     while !running.is_over() {
@@ -89,6 +109,14 @@ pub(crate) fn run(options: &cli::Run) -> Result<(), Failure> {
         .map_err(|failure| if alone { failure } else { failure.not_quiet() })?;
     line.end(&describe(&last, &job_metrics));
     Ok(())
+}
+
+/// The token of requests that change something.
+fn admin_token(file: &Path) -> Result<Token, Failure> {
+    Token::read(file).map_err(|error| {
+        let what = format!("--admin-token-file {}: {error}", file.display());
+        Failure::new(Exit::Config, what)
+    })
 }
 
 type Counted = (flow_dataflow::Metrics, flow_sinks::Metrics);
@@ -114,19 +142,30 @@ fn page(
             );
             json!({ "stages": stages, "job": status::job(&look) })
         }),
-        last_hour: options.sink.iter().find_map(|url| database(url)),
+        last_hour: database(options),
         ready: Arc::new(move || running.look().tick > 0),
+        tables: None,
     }
 }
 
-/// The file of an SQLite sink, for the page's tables.
-fn database(url: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("sqlite://")?.split('?').next();
+/// The file of an SQLite sink, for the page's tables, if it has the rollup that they are made of.
+fn database(options: &cli::Run) -> Option<PathBuf> {
+    let rollups = rollups(&options.rollup).ok()?;
+    let shown = rollups.named(Rollup::AS.table())?;
+    let wanted = (Rollup::AS.dimensions(), Rollup::AS.window_secs());
+    if (shown.dimensions(), shown.window_secs()) != wanted {
+        return None;
+    }
+    let mut paths = options.sink.iter();
+    let path = paths.find_map(|url| url.strip_prefix("sqlite://")?.split('?').next());
     path.map(PathBuf::from)
 }
 
 /// The job's configuration.
-pub(crate) fn config(options: &cli::Run) -> JobConfig {
+///
+/// # Errors
+/// Rollups that cannot be.
+pub(crate) fn config(options: &cli::Run) -> Result<JobConfig, Failure> {
     let mut config = JobConfig {
         workers: options.workers,
         processes: options.cluster.processes,
@@ -140,20 +179,18 @@ pub(crate) fn config(options: &cli::Run) -> JobConfig {
     config.rows.lateness_secs = options.allowed_lateness.as_secs();
     config.rows.slot_time = options.slot_time.into();
     config.rows.framing = options.framing.into();
-    config
+    config.rows.rollups = rollups(&options.rollup)?;
+    Ok(config)
 }
 
-/// `--table KIND=FILE`.
-pub(crate) fn table(text: &str) -> Result<(Kind, PathBuf), String> {
-    let (kind, path) = text
-        .split_once('=')
-        .ok_or("give KIND=FILE, as asn=prefixes.csv")?;
-    let kind = match kind {
-        "asn" => Kind::Asn,
-        "country" => Kind::Country,
-        _ => return Err(format!("unknown table {kind:?}; there are: asn, country")),
-    };
-    Ok((kind, PathBuf::from(path)))
+/// `--rollup NAME=DIMENSIONS[@WINDOW]`, all of them.
+///
+/// # Errors
+/// What cannot be, named.
+pub(crate) fn rollups(given: &[String]) -> Result<Rollups, Failure> {
+    let base_secs = RowConfig::default().window_secs;
+    Rollups::parse(given, base_secs)
+        .map_err(|error| Failure::new(Exit::Config, format!("--rollup: {error}")))
 }
 
 /// What it waits for, in words.
@@ -202,15 +239,6 @@ pub(crate) fn lateness(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tables_are_named() {
-        assert_eq!(
-            table("asn=a=b.csv"),
-            Ok((Kind::Asn, PathBuf::from("a=b.csv")))
-        );
-        assert!(table("asn").is_err() && table("city=x.csv").is_err());
-    }
 
     #[test]
     fn lateness_is_whole_windows() {

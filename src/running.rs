@@ -10,12 +10,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use flow_dataflow::{Clock, Job, JobConfig, JobError, Plan, RawReader, Snapshot, Status, key};
+use flow_dataflow::{
+    Clock, Job, JobConfig, JobError, Plan, RawReader, Snapshot, Status, TableShelf, key,
+};
 use flow_sinks::{
     Backoff, Follower, FollowerConfig, Lag, RawFollower, RawSink, Share, Sink, SinkError, Store,
 };
 use flow_state::{Acks, Published, StateError, StateStore};
-use flow_tables::TableSet;
 use flow_topic::Topic;
 
 use crate::catch_up::{self, Look};
@@ -32,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) struct Parts {
     pub(crate) config: JobConfig,
     pub(crate) topic: Arc<dyn Topic>,
-    pub(crate) tables: Arc<TableSet>,
+    pub(crate) tables: TableShelf,
     pub(crate) state: StateStore,
     pub(crate) stores: Vec<Store>,
     pub(crate) job_metrics: flow_dataflow::Metrics,
@@ -47,7 +48,7 @@ pub(crate) struct Running {
     pub(crate) status: Arc<Status>,
     job: JoinHandle<Result<Snapshot, JobError>>,
     followers: Vec<catch_up::Follower>,
-    published: Arc<Published>,
+    pub(crate) published: Arc<Published>,
     stop: Arc<AtomicBool>,
     until_end: bool,
     last: LastCheckpoint,
@@ -252,7 +253,7 @@ fn follower_config(parts: &Parts, job: &str, base: u64) -> FollowerConfig {
         shards: (0..key::SHARDS)
             .filter_map(|shard| u16::try_from(shard).ok())
             .collect(),
-        window_secs: parts.config.rows.window_secs,
+        rollups: parts.config.rows.rollups,
         share: Share {
             process: parts.config.process,
             processes: parts.config.processes,
@@ -267,8 +268,7 @@ fn topic(parts: &Parts) -> JobTopic {
     JobTopic::new(RawReader::new(
         Arc::clone(&parts.topic),
         parts.config.clone(),
-        parts.state.clone(),
-        Arc::clone(&parts.tables),
+        parts.tables.clone(),
     ))
 }
 

@@ -9,6 +9,7 @@ use flow_sinks::Standing;
 
 use crate::cli;
 use crate::failure::{Exit, Failure};
+use crate::run::rollups;
 
 /// Does what was asked.
 pub(crate) fn run(command: &cli::Schema) -> Result<(), Failure> {
@@ -25,7 +26,7 @@ pub(crate) fn run(command: &cli::Schema) -> Result<(), Failure> {
 }
 
 fn print(options: &cli::SchemaPrint, out: &mut impl Write) -> Result<(), Failure> {
-    let schema = flow_sinks::schema(&options.sink)?;
+    let schema = flow_sinks::schema_with(&options.sink, rollups(&options.rollup)?)?;
     for statement in schema.print() {
         writeln!(out, "{statement};")?;
     }
@@ -33,7 +34,7 @@ fn print(options: &cli::SchemaPrint, out: &mut impl Write) -> Result<(), Failure
 }
 
 fn apply(options: &cli::SchemaApply, out: &mut impl Write) -> Result<(), Failure> {
-    let mut schema = flow_sinks::schema(&options.sink)?;
+    let mut schema = flow_sinks::schema_with(&options.sink, rollups(&options.rollup)?)?;
     let done = schema.apply(options.extend)?;
     if done.is_empty() {
         tracing::info!(sink = schema.name(), "nothing to do");
@@ -45,7 +46,7 @@ fn apply(options: &cli::SchemaApply, out: &mut impl Write) -> Result<(), Failure
 }
 
 fn diff(options: &cli::SchemaDiff, out: &mut impl Write) -> Result<(), Failure> {
-    let mut schema = flow_sinks::schema(&options.sink)?;
+    let mut schema = flow_sinks::schema_with(&options.sink, rollups(&options.rollup)?)?;
     let Standing {
         differences,
         remarks,

@@ -10,7 +10,7 @@
 
 mod file;
 mod names;
-mod nearest;
+pub(crate) mod nearest;
 mod refuse;
 mod variables;
 

@@ -4,6 +4,7 @@
 //! generation above every one that a store has; such slots count as open again, so that each is written whole when it
 //! completes. Law 1: a job without a state has for its recorded start where it would begin now.
 
+use flow_proto::Rollups;
 use flow_state::{Checkpoint, Position};
 use flow_topic::Topic;
 
@@ -47,10 +48,10 @@ pub fn base(
 }
 
 /// The checkpoint of the adoption.
-pub fn adopted(mut base: Checkpoint, takeover: Takeover, window_secs: u64) -> Checkpoint {
+pub fn adopted(mut base: Checkpoint, takeover: Takeover, rollups: Rollups) -> Checkpoint {
     let retired_secs = base.timeline.retired_secs;
     base.complete
-        .retain(|group, _| group.slot_secs + window_secs <= retired_secs);
+        .retain(|group, _| rollups.end(group.rollup, group.slot_secs) <= retired_secs);
     base.generations.push((retired_secs, takeover.generation));
     base.number = takeover.number;
     base.attempt = takeover.attempt;
@@ -80,7 +81,7 @@ mod tests {
             number: 12,
             generation: 4,
         };
-        let adopted = adopted(newest.clone(), takeover, 300);
+        let adopted = adopted(newest.clone(), takeover, Rollups::STANDARD);
         assert_eq!((adopted.job.as_str(), adopted.number), ("new", 12));
         let complete: Vec<u64> = adopted.complete.keys().map(|g| g.slot_secs).collect();
         assert_eq!(complete, [300, 600]);

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flow_proto::Rollups;
 use flow_state::{Checkpoint, Group, SegmentName};
 
 use crate::driver::Ready;
@@ -17,7 +18,7 @@ pub(crate) struct Sealing<'a> {
     pub(crate) named: u64,
     /// Groups in the segments just written, by the process that wrote them.
     pub(crate) groups: BTreeMap<u32, Vec<Group>>,
-    pub(crate) window_secs: u64,
+    pub(crate) rollups: Rollups,
     /// Lowest checkpoint that every sink has acknowledged.
     pub(crate) passed: u64,
 }
@@ -30,7 +31,7 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         attempt,
         named,
         groups,
-        window_secs,
+        rollups,
         passed,
     } = sealing;
     let number = tick.seal;
@@ -44,11 +45,12 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         }
     }
     ledger.forget(passed);
-    let over = |group: &Group| group.slot_secs + window_secs <= tick.retired_secs;
+    let end = |group: &Group| rollups.end(group.rollup, group.slot_secs);
+    let over = |group: &Group| end(group) <= tick.retired_secs;
     let mut complete = old.complete.clone();
     let known = old.segments.values().chain(groups.values()).flatten();
     for group in known {
-        if group.slot_secs + window_secs <= tick.complete_secs {
+        if end(group) <= tick.complete_secs {
             complete.entry(*group).or_insert(number);
         }
     }
@@ -89,5 +91,6 @@ pub(crate) fn assemble(ready: Ready, sealing: Sealing<'_>) -> Checkpoint {
         starts: ledger.starts,
         gaps: ledger.gaps,
         generations: old.generations.clone(),
+        swaps: ledger.swaps,
     }
 }

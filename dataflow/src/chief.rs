@@ -12,6 +12,7 @@ use flow_state::Checkpoint;
 use crate::assemble::{Sealing, assemble};
 use crate::committer::{Committer, Outcome};
 use crate::config::broken;
+use crate::crew::Lookouts;
 use crate::crew::segments_named;
 use crate::driver::{Driver, Ready, Turn};
 use crate::failure::{Failure, JobError};
@@ -19,6 +20,7 @@ use crate::job::{Job, Ticks, groups_of};
 use crate::lookout::{Found, Lookout};
 use crate::restore::Start;
 use crate::status::Waiting;
+use crate::swaps::SwapLookout;
 use crate::tick::{Report, Sealed};
 
 /// What the dataflow has told worker 0 since its last turn.
@@ -40,8 +42,7 @@ pub(crate) struct Chief {
     checkpoint: Arc<Checkpoint>,
     ticks: Option<Ticks>,
     committing: bool,
-    /// `None` for a job that reads to an end.
-    lookout: Option<Lookout>,
+    lookouts: Lookouts,
     /// The last tick that each other process has told of.
     heard_of: BTreeMap<usize, u64>,
 }
@@ -50,7 +51,7 @@ impl Chief {
     pub(crate) fn new(
         job: Job,
         mut driver: Driver,
-        (committer, lookout): (Committer, Option<Lookout>),
+        (committer, lookouts): (Committer, Lookouts),
         start: &Start,
         ticks: Ticks,
     ) -> Chief {
@@ -62,7 +63,7 @@ impl Chief {
             checkpoint: Arc::clone(&start.base),
             ticks: Some(ticks),
             committing: false,
-            lookout,
+            lookouts,
             heard_of: BTreeMap::new(),
         }
     }
@@ -86,7 +87,12 @@ impl Chief {
         if let Some(ready) = self.ready(heard) {
             self.commit(ready, heard);
         }
-        for found in self.lookout.iter().flat_map(Lookout::news) {
+        if self.driver.may_swap()
+            && let Some(found) = self.lookouts.swaps.as_ref().and_then(SwapLookout::next)
+        {
+            self.driver.asked(found);
+        }
+        for found in self.lookouts.partitions.iter().flat_map(Lookout::news) {
             match found {
                 Found::Partitions(count) => self.driver.found(count),
                 Found::Earliest(earliest) => self.driver.ledger.forget_retirements(&earliest),
@@ -99,7 +105,7 @@ impl Chief {
             Some(Turn::Open(tick)) => {
                 if let Some(ticks) = &mut self.ticks {
                     ticks.advance_to(tick.n);
-                    ticks.send(tick);
+                    ticks.send(*tick);
                     ticks.flush();
                 }
             }
@@ -153,7 +159,6 @@ impl Chief {
     }
 
     fn commit(&mut self, ready: Ready, heard: &mut Heard) {
-        let window_secs = self.job.config.rows.window_secs;
         let mut passed = self.job.acks.lowest();
         if broken!(self.job.config, FilesDroppedAtRetirement) {
             passed = u64::MAX;
@@ -163,7 +168,7 @@ impl Chief {
             attempt: self.job.attempt,
             named: segments_named(&self.job, self.job.attempt),
             groups: groups_of(&mut heard.sealed, ready.tick.seal),
-            window_secs,
+            rollups: self.job.config.rows.rollups,
             passed,
         };
         let checkpoint = assemble(ready, sealing);
@@ -176,6 +181,7 @@ impl Chief {
         match outcome {
             Outcome::Durable(checkpoint) => {
                 self.driver.durable(&checkpoint);
+                self.swapped(&checkpoint);
                 self.job
                     .metrics
                     .checkpoint
@@ -187,6 +193,15 @@ impl Chief {
                 let process = self.job.config.process;
                 self.driver.report(Report::Failed { process });
             }
+        }
+    }
+
+    /// Counts the requests for other tables that a checkpoint decides.
+    fn swapped(&self, checkpoint: &Checkpoint) {
+        let decided = self.checkpoint.swaps.decided;
+        let outcomes = checkpoint.swaps.outcomes.iter();
+        for outcome in outcomes.filter(|outcome| outcome.request > decided) {
+            self.job.metrics.swap(outcome.result.is_ok(), 1);
         }
     }
 
@@ -202,19 +217,21 @@ impl Chief {
         metrics
             .open_keys
             .set(i64::try_from(open_keys).unwrap_or(i64::MAX));
+        let newest = ledger.timeline.versions.last();
+        let version = newest.map_or(0, |(_, version)| version.number);
+        metrics.table_version.set(version.into());
         let known = ledger.watermark_ns > i64::MIN;
         if known {
             metrics
                 .watermark_secs
                 .set(ledger.watermark_ns.div_euclid(1_000_000_000));
         }
-        let rows = &self.job.config.rows;
         let waiting = if !ledger.all_read() {
             Waiting::Nothing
         } else if !known {
             Waiting::FirstRecord
-        } else if let Some(slot) = self.driver.next_slot() {
-            Waiting::SlotCompletes(slot + rows.window_secs + self.job.config.emit_delay_secs)
+        } else if let Some(end_secs) = self.driver.next_end() {
+            Waiting::SlotCompletes(end_secs + self.job.config.emit_delay_secs)
         } else {
             Waiting::MoreRecords
         };

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flow_proto::Framing;
+use flow_proto::{Framing, Rollups};
 
 use crate::replay::Replay;
 
@@ -59,7 +59,12 @@ pub struct RowConfig {
     pub slot_time: SlotTime,
     /// How records without our header are split into messages.
     pub framing: Framing,
+    /// What is summed; the first one in slots of the base window.
+    pub rollups: Rollups,
 }
+
+/// Under this name the rollups are recorded; the standard ones are not.
+pub(crate) const ROLLUP: &str = "rollup";
 
 impl Default for RowConfig {
     fn default() -> Self {
@@ -68,6 +73,7 @@ impl Default for RowConfig {
             lateness_secs: 3600,
             slot_time: SlotTime::Received,
             framing: Framing::Auto,
+            rollups: Rollups::STANDARD,
         }
     }
 }
@@ -82,6 +88,9 @@ impl RowConfig {
         rows.window_secs = secs("window").filter(|secs| *secs > 0)?;
         rows.lateness_secs = secs("allowed-lateness")?;
         rows.slot_time = times.into_iter().find(|time| time.name() == slot_time)?;
+        if let Some(text) = recorded.get(ROLLUP) {
+            rows.rollups = Rollups::of_recorded(text, rows.window_secs)?;
+        }
         let mut tried = framings.into_iter().map(|framing| RowConfig {
             framing,
             ..rows.clone()
@@ -91,7 +100,7 @@ impl RowConfig {
 
     /// As it stands in checkpoints: option name -> value.
     pub fn recorded(&self) -> BTreeMap<String, String> {
-        BTreeMap::from([
+        let mut recorded = BTreeMap::from([
             ("window".to_owned(), format!("{}s", self.window_secs)),
             (
                 "allowed-lateness".to_owned(),
@@ -102,7 +111,11 @@ impl RowConfig {
                 "framing".to_owned(),
                 format!("{:?}", self.framing).to_lowercase(),
             ),
-        ])
+        ]);
+        if self.rollups != Rollups::STANDARD {
+            recorded.insert(ROLLUP.to_owned(), self.rollups.to_string());
+        }
+        recorded
     }
 }
 
@@ -144,6 +157,8 @@ pub struct JobConfig {
     pub idle_millis: u64,
     /// Between two looks for new partitions, milliseconds.
     pub partitions_millis: u64,
+    /// Requests for other tables are looked for this often, milliseconds.
+    pub swaps_millis: u64,
     /// A deliberate breakage, for the tests that prove it is caught.
     #[cfg(feature = "mutants")]
     pub mutant: Option<crate::Mutant>,
@@ -169,6 +184,7 @@ impl Default for JobConfig {
             checkpoint_gap_millis: 1_000,
             idle_millis: 60_000,
             partitions_millis: 10_000,
+            swaps_millis: 1_000,
             #[cfg(feature = "mutants")]
             mutant: None,
         }

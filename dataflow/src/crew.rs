@@ -10,11 +10,13 @@ use crate::committer::{CommitDesk, Committer};
 use crate::config::broken;
 use crate::failure::{Failure, JobError};
 use crate::job::Job;
+use crate::loader::{LoadDesk, Loader};
 use crate::lookout::{LookDesk, Lookout};
 use crate::plan::Plan;
 use crate::relay::{RelayDesk, Relayed};
 use crate::restore::{self, Start};
 use crate::segment_writer::{SegmentDesk, SegmentWriter};
+use crate::swaps::{SwapDesk, SwapLookout};
 use crate::turns::Turns;
 
 /// One process of a job.
@@ -36,14 +38,24 @@ pub struct WorkerKit {
     pub(crate) writer: SegmentWriter,
     pub(crate) failure: Failure,
     pub(crate) office: Option<Office>,
+    /// The first worker of a process has it, unless tables can't change.
+    pub(crate) loader: Option<Loader>,
 }
 
 /// What the first worker of a process has to do beside its own work.
 pub(crate) enum Office {
     /// In process 0: drives the job.
-    Chief(Committer, Option<Lookout>),
+    Chief(Committer, Lookouts),
     /// In another one: tells its process of the ticks.
     Relayed(Relayed),
+}
+
+/// What worker 0 hears from desks that look for news.
+pub(crate) struct Lookouts {
+    /// Partitions of the topic; `None` for a job that reads to an end.
+    pub(crate) partitions: Option<Lookout>,
+    /// Requests for other tables; `None` for a replay.
+    pub(crate) swaps: Option<SwapLookout>,
 }
 
 impl Crew {
@@ -91,13 +103,20 @@ impl Crew {
                 shows(),
             );
             desks.push(("committer", Box::new(desk)));
-            let lookout = (!config.until_end).then(|| {
+            let partitions = (!config.until_end).then(|| {
                 let pause = Duration::from_millis(config.partitions_millis);
                 let (lookout, desk) = LookDesk::new(Arc::clone(&job.topic), pause);
                 desks.push(("lookout", Box::new(desk)));
                 lookout
             });
-            Office::Chief(committer, lookout)
+            let swaps = config.replay.is_none().then(|| {
+                let pause = Duration::from_millis(config.swaps_millis);
+                let decided = start.swaps.decided;
+                let (lookout, desk) = SwapDesk::new(job.state.clone(), decided, pause);
+                desks.push(("swaps", Box::new(desk)));
+                lookout
+            });
+            Office::Chief(committer, Lookouts { partitions, swaps })
         } else {
             let shown = (published, Arc::clone(&job.status));
             let base = if broken!(config, RelayOfAnyAttempt) {
@@ -110,6 +129,11 @@ impl Crew {
             desks.push(("relay", Box::new(desk)));
             Office::Relayed(relayed)
         });
+        let mut loader = config.replay.is_none().then(|| {
+            let (loader, desk) = LoadDesk::new(job.tables.clone());
+            desks.push(("loader", Box::new(desk)));
+            loader
+        });
         let (plan, start) = (Plan::of(&start), Arc::new(start));
         let kit = |local| WorkerKit {
             index: config.process * config.workers + local,
@@ -118,6 +142,7 @@ impl Crew {
             writer: writer.clone(),
             failure: failure.clone(),
             office: office.take(),
+            loader: loader.take(),
         };
         Crew {
             workers: (0..config.workers).map(kit).collect(),

@@ -6,20 +6,22 @@
 
 use std::collections::BTreeMap;
 
-use flow_state::{Checkpoint, SlotSecs};
+use flow_state::{Checkpoint, SwapRequest};
 
 use crate::acceptance::slot_of;
 use crate::config::{JobConfig, SECOND_NS, broken};
 use crate::ledger::Ledger;
-use crate::tick::{Cut, Report, Tick};
+use crate::swapping::Swapping;
+use crate::swaps::FoundRequest;
+use crate::tick::{Announced, Cut, Report, Tick, hash_bytes};
 
 /// Ticks that wait for a paused partition come no closer than this, milliseconds.
 const PAUSED_MILLIS: u64 = 20;
 
 /// What worker 0 is to do next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Turn {
-    Open(Tick),
+    Open(Box<Tick>),
     Close,
 }
 
@@ -72,6 +74,11 @@ pub(crate) struct Driver {
     sealing: Option<Sealing>,
     sealed_millis: u64,
     next_number: u64,
+    /// The swap of tables that is under way.
+    swapping: Option<Swapping>,
+    /// A deliberate breakage: announced with the tick before, and not on record yet.
+    #[cfg(feature = "mutants")]
+    late: Option<Announced>,
 }
 
 impl Driver {
@@ -95,6 +102,8 @@ impl Driver {
             seal: 0,
             partitions: u32::try_from(ledger.positions.len()).unwrap_or(u32::MAX),
             published: base,
+            prepare: None,
+            announce: None,
             last: false,
         };
         Driver {
@@ -117,6 +126,9 @@ impl Driver {
             sealing: None,
             sealed_millis: now_millis,
             next_number,
+            swapping: None,
+            #[cfg(feature = "mutants")]
+            late: None,
         }
     }
 
@@ -144,6 +156,16 @@ impl Driver {
             Report::Read { .. } => {} // of a tick that is over
             Report::Ended => self.ended += 1,
             Report::Followed { .. } => {} // the chief keeps it
+            Report::Loaded {
+                process,
+                request,
+                error,
+            } => {
+                if let Some(swapping) = &mut self.swapping {
+                    swapping.hear(process, request, error);
+                    self.hurry = true;
+                }
+            }
             Report::Stop => self.stop(),
             Report::Failed { .. } => self.failed = true,
         }
@@ -163,12 +185,21 @@ impl Driver {
     pub(crate) fn reported_to(&mut self, frontier: u64, now_millis: u64) {
         while self.closed + 1 < frontier && self.entries.contains_key(&(self.closed + 1)) {
             let n = self.closed + 1;
-            let Some(tick) = self.entries.remove(&n) else {
+            #[cfg_attr(
+                not(feature = "mutants"),
+                expect(unused_mut, reason = "changed by mutants only")
+            )]
+            let Some(mut tick) = self.entries.remove(&n) else {
                 return;
             };
+            #[cfg(feature = "mutants")]
+            if self.config.broken(crate::Mutant::SwapRecordedLate) {
+                std::mem::swap(&mut tick.announce, &mut self.late);
+            }
             let cuts = self.cuts.remove(&n).unwrap_or_default();
             let told = self.ledger.moved;
             self.ledger.close(&tick, cuts);
+            self.swapping.take_if(|it| it.announced == Some(n));
             if broken!(self.config, RetirementToldOnce) {
                 self.ledger.moved = told;
             }
@@ -209,6 +240,83 @@ impl Driver {
         self.ledger.durable(checkpoint);
     }
 
+    /// Whether a request for other tables can be taken up: one at a time, since a decided one decides all before it.
+    pub(crate) fn may_swap(&self) -> bool {
+        self.swapping.is_none() && self.phase == Phase::Running
+    }
+
+    /// Takes up a request for other tables: they are prepared, announced, or refused.
+    pub(crate) fn asked(&mut self, (request, found): FoundRequest) {
+        let newest = self.ledger.timeline.versions.last();
+        let (newest, holds) = newest.map_or((0, ""), |(_, held)| (held.number, held.hash.as_str()));
+        let refused = match found {
+            Ok(asked) if asked.hash == holds => {
+                if asked.given.is_some() {
+                    self.ledger.swaps.given = asked.given;
+                }
+                return self.ledger.decide(request, Ok(newest));
+            }
+            Ok(SwapRequest {
+                base: Some(base), ..
+            }) if base != holds => {
+                "other tables have come into force since it was put; ask again".to_owned()
+            }
+            Ok(asked) => {
+                let swapping = Swapping::new(asked, newest + 1);
+                match swapping.asked() {
+                    Some(_) => {
+                        self.swapping = Some(swapping);
+                        self.hurry = true;
+                        return;
+                    }
+                    None => "it names no tables".to_owned(),
+                }
+            }
+            Err(error) => error,
+        };
+        self.refuse(request, refused);
+    }
+
+    fn refuse(&mut self, request: u64, why: String) {
+        tracing::warn!(request, "tables are not swapped: {why}");
+        self.ledger.decide(request, Err(why));
+    }
+
+    /// What the next tick says of the swap that is under way.
+    fn swap(&mut self, tick: &mut Tick) {
+        let Some(mut swapping) = self.swapping.take() else {
+            return;
+        };
+        if let Some(why) = swapping.refused.take() {
+            return self.refuse(swapping.request.number, why);
+        }
+        let tables = swapping.asked();
+        if !swapping.told {
+            swapping.told = true;
+            tick.prepare = tables;
+        }
+        let ready =
+            swapping.is_ready(self.config.processes) || broken!(self.config, AnnouncedUnprepared);
+        if let Some(tables) = tables.filter(|_| ready && swapping.announced.is_none()) {
+            let mut from_secs = self.last.fence_secs;
+            if broken!(self.config, SwapBelowLine) {
+                from_secs = from_secs.saturating_sub(self.config.rows.window_secs);
+            }
+            tracing::info!(
+                version = tables.version,
+                from_secs,
+                "tables are swapped: this version is in force for slots from this time on"
+            );
+            swapping.announced = Some(tick.n);
+            tick.announce = Some(Announced {
+                tables,
+                from_secs,
+                given: swapping.request.given.as_deref().and_then(hash_bytes),
+            });
+        }
+        self.swapping = Some(swapping);
+    }
+
     /// Asks for the end: one more checkpoint, then the ticks close.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
@@ -245,7 +353,7 @@ impl Driver {
         };
         if may_end {
             self.phase = Phase::Sealed;
-            return Some(Turn::Open(self.open(now_millis, true)));
+            return Some(Turn::Open(Box::new(self.open(now_millis, true))));
         }
         let waited = now_millis.abs_diff(self.opened_millis);
         let bytes: u64 = self.read.values().sum();
@@ -259,7 +367,7 @@ impl Driver {
                 .sealing
                 .as_ref()
                 .is_some_and(|s| s.tick.n == self.last.n);
-        due.then(|| Turn::Open(self.open(now_millis, false)))
+        due.then(|| Turn::Open(Box::new(self.open(now_millis, false))))
     }
 
     /// Milliseconds until the next tick is due by time.
@@ -281,9 +389,12 @@ impl Driver {
         let mut tick = Tick {
             n: self.last.n + 1,
             seal: 0,
+            prepare: None,
+            announce: None,
             last,
             ..self.last
         };
+        self.swap(&mut tick);
         if self.reaches_ns > i64::MIN {
             tick.fence_secs = tick
                 .fence_secs
@@ -299,6 +410,10 @@ impl Driver {
             .complete_secs
             .max(self.emission_secs(now_millis))
             .max(tick.retired_secs);
+        // A longer slot names the version of its last base slot, in which there may be no flow that has moved L: what is
+        // written as complete keeps its version.
+        let whole_secs = tick.complete_secs - tick.complete_secs % window_secs;
+        tick.fence_secs = tick.fence_secs.max(whole_secs);
         tick.slow_ns = self.ledger.slow_ns;
         if self.sealing.is_none() && (last || self.seal_due(&tick, now_millis)) {
             tick.seal = self.next_number;
@@ -335,7 +450,7 @@ impl Driver {
         let completes = self
             .ledger
             .first_incomplete()
-            .is_some_and(|slot| slot + self.config.rows.window_secs <= tick.complete_secs);
+            .is_some_and(|end_secs| end_secs <= tick.complete_secs);
         let changed = !self.ledger.changed.is_empty()
             || self.ledger.moved
             || tick.retired_secs > self.ledger.timeline.retired_secs;
@@ -343,8 +458,8 @@ impl Driver {
             || since >= self.config.checkpoint_millis && changed
     }
 
-    /// The slot that completes next, if any flow is in an incomplete one.
-    pub(crate) fn next_slot(&self) -> Option<SlotSecs> {
+    /// The end of the slot that completes next, if any flow is in an incomplete one.
+    pub(crate) fn next_end(&self) -> Option<u64> {
         self.ledger.first_incomplete()
     }
 

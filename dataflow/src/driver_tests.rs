@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use flow_state::{Position, Retirement, Timeline};
+use flow_proto::Rollups;
+use flow_state::{Position, Retirement, Swaps, Timeline};
 
 use super::*;
 use crate::restore::genesis;
@@ -25,15 +26,15 @@ fn driver(config: JobConfig) -> Driver {
     let ledger = Ledger::new(
         &genesis(&config, "test"),
         positions,
-        Timeline::default(),
-        300,
+        (Timeline::default(), Swaps::default()),
+        Rollups::STANDARD,
     );
     Driver::new(config, ledger, (0, 1), 0)
 }
 
 fn open(driver: &mut Driver, now: u64, first_open: u64) -> Tick {
     match driver.turn(now, first_open) {
-        Some(Turn::Open(tick)) => tick,
+        Some(Turn::Open(tick)) => *tick,
         other => panic!("no tick at {now}: {other:?}"),
     }
 }

@@ -15,7 +15,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use flow_state::{Acks, Group, Published, StateStore};
-use flow_tables::TableSet;
 use flow_topic::Topic;
 use timely::communication::Hooks;
 use timely::communication::allocator::zero_copy::initialize::initialize_networking_from_sockets;
@@ -33,6 +32,8 @@ use crate::message;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::relay::Relayed;
+use crate::sealed::Row;
+use crate::shelf::TableShelf;
 use crate::source::{Source, source};
 use crate::status::{Snapshot, Status};
 use crate::tick::{Closed, Report, Sealed, Tick};
@@ -50,8 +51,8 @@ pub struct Job {
     pub config: JobConfig,
     /// What it reads.
     pub topic: Arc<dyn Topic>,
-    /// Today's tables.
-    pub tables: Arc<TableSet>,
+    /// Its tables: those that it is given, and every version that its state holds.
+    pub tables: TableShelf,
     /// Where its checkpoints are.
     pub state: StateStore,
     /// Where it tells the followers of durable checkpoints.
@@ -163,10 +164,10 @@ fn allocators(
 pub(crate) type Ticks = timely::dataflow::operators::vec::input::Handle<u64, Tick>;
 
 /// Builds the dataflow; alike on every worker.
-pub(crate) fn build(
+pub(crate) fn build<R: Row>(
     worker: &mut Worker,
-    source_part: Source,
-    windows_part: Windows,
+    source_part: Source<R>,
+    windows_part: Windows<R>,
     ears: &Ears,
     mut relayed: Option<Relayed>,
 ) -> Ticks {

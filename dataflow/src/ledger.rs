@@ -5,12 +5,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_state::{Checkpoint, Gap, Position, Retirement, SlotCounts, SlotSecs, Timeline};
+use flow_proto::Rollups;
+use flow_state::{
+    Checkpoint, Gap, Position, Retirement, SlotCounts, SlotSecs, SwapOutcome, Swaps, TableVersion,
+    Timeline,
+};
 
 use crate::acceptance::{ELSEWHERE, ELSEWHERE_SECS};
 use crate::config::SECOND_NS;
 use crate::partial::Partial;
-use crate::tick::{Cut, Met, Tick};
+use crate::tick::{Cut, Met, Tick, hash_text};
+
+/// A slot of some window: its end, then the window. Seconds.
+type Slot = (u64, u64);
 
 /// What worker 0 has on record.
 #[derive(Clone, Debug)]
@@ -26,13 +33,17 @@ pub(crate) struct Ledger {
     pub(crate) slots: BTreeMap<SlotSecs, SlotCounts>,
     /// Slots whose counts changed since the last snapshot.
     pub(crate) changed: BTreeSet<SlotSecs>,
-    /// A position, or R, moved since the last snapshot.
+    /// A position, R, or what is said of tables, has changed since the last snapshot.
     pub(crate) moved: bool,
-    /// Slots with flows that are neither complete nor retired.
-    incomplete: BTreeSet<SlotSecs>,
-    complete: BTreeSet<SlotSecs>,
+    /// Slots with flows that are neither complete nor retired, of each window that a rollup has.
+    incomplete: BTreeSet<Slot>,
+    complete: BTreeSet<Slot>,
+    rollups: Rollups,
     window_secs: u64,
+    windows_secs: Vec<u64>,
     pub(crate) timeline: Timeline,
+    /// Which requests for other tables are decided.
+    pub(crate) swaps: Swaps,
     /// Never goes back; found anew after a restart.
     pub(crate) watermark_ns: i64,
     /// Clock of the slowest partition with unread records; `i64::MAX` if there is none.
@@ -44,15 +55,16 @@ impl Ledger {
     pub(crate) fn new(
         base: &Checkpoint,
         positions: BTreeMap<u32, Position>,
-        timeline: Timeline,
-        window_secs: u64,
+        (timeline, swaps): (Timeline, Swaps),
+        rollups: Rollups,
     ) -> Self {
-        let complete: BTreeSet<SlotSecs> = base.complete.keys().map(|g| g.slot_secs).collect();
-        let open = base.slots.iter().filter(|(slot, counts)| {
-            counts.flows > 0
-                && !complete.contains(slot)
-                && **slot + window_secs > timeline.retired_secs
-        });
+        let (window_secs, windows_secs) = (rollups.base().window_secs(), rollups.windows_secs());
+        let complete = complete(base, rollups);
+        let with_flows = base.slots.iter().filter(|(_, counts)| counts.flows > 0);
+        let open = with_flows
+            .flat_map(|(slot, _)| slots_of(*slot, &windows_secs))
+            .filter(|slot| !complete.contains(slot) && slot.0 > timeline.retired_secs)
+            .collect();
         let mut starts = base.starts.clone();
         let new = positions.iter().filter(|(p, _)| !base.cut.contains_key(p));
         starts.extend(new.map(|(p, at)| (*p, at.offset)));
@@ -64,11 +76,15 @@ impl Ledger {
             positions,
             slots: base.slots.clone(),
             changed: BTreeSet::new(),
-            moved: false,
-            incomplete: open.map(|(slot, _)| *slot).collect(),
+            // Other tables, and what else a start has decided, are on record with the next checkpoint.
+            moved: base.number > 0 && (swaps != base.swaps || timeline != base.timeline),
+            incomplete: open,
             complete,
+            rollups,
             window_secs,
+            windows_secs,
             timeline,
+            swaps,
             watermark_ns: i64::MIN,
             slow_ns: i64::MAX,
         }
@@ -100,6 +116,15 @@ impl Ledger {
                 offsets,
             });
         }
+        if let Some(announced) = tick.announce {
+            let (number, hash) = (announced.tables.version, announced.tables.hash());
+            if let Some(given) = announced.given {
+                self.swaps.given = Some(hash_text(&given));
+            }
+            self.timeline
+                .hold(announced.from_secs, TableVersion { number, hash });
+            self.decide(announced.tables.request, Ok(number));
+        }
         self.meet(&cuts);
         for cut in cuts {
             let before = self.positions.insert(cut.partition, cut.position);
@@ -112,8 +137,10 @@ impl Ledger {
                 counts.too_late += tally.too_late;
                 counts.implausible += tally.implausible;
                 self.changed.insert(slot);
-                if tally.flows > 0 && !self.complete.contains(&slot) {
-                    self.incomplete.insert(slot);
+                if tally.flows > 0 {
+                    let slots = slots_of(slot, &self.windows_secs);
+                    self.incomplete
+                        .extend(slots.filter(|slot| !self.complete.contains(slot)));
                 }
             }
         }
@@ -124,6 +151,12 @@ impl Ledger {
         let watermark = slowest.or(furthest).unwrap_or(i64::MIN);
         self.slow_ns = slowest.unwrap_or(i64::MAX);
         self.watermark_ns = self.watermark_ns.max(watermark);
+    }
+
+    /// A request for other tables is decided: the next checkpoint says so.
+    pub(crate) fn decide(&mut self, request: u64, result: Result<u32, String>) {
+        self.swaps.decide(SwapOutcome { request, result });
+        self.moved = true;
     }
 
     /// What partitions have met beside flows.
@@ -177,9 +210,9 @@ impl Ledger {
         self.unread.values().all(|unread| !unread)
     }
 
-    /// The earliest slot with flows that is not written as complete yet.
-    pub(crate) fn first_incomplete(&self) -> Option<SlotSecs> {
-        self.incomplete.first().copied()
+    /// Where the first slot ends that has flows and is not written as complete yet.
+    pub(crate) fn first_incomplete(&self) -> Option<u64> {
+        self.incomplete.first().map(|(end_secs, _)| *end_secs)
     }
 
     /// A snapshot of this was taken for a checkpoint: what changes from now on is the next one's.
@@ -192,15 +225,10 @@ impl Ledger {
 
     /// A checkpoint is durable: its slots are complete, its forgotten counts are let go here, too.
     pub(crate) fn durable(&mut self, checkpoint: &Checkpoint) {
-        self.complete = checkpoint
-            .complete
-            .keys()
-            .map(|group| group.slot_secs)
-            .collect();
-        let (complete, window_secs) = (&self.complete, self.window_secs);
-        let retired_secs = checkpoint.timeline.retired_secs;
+        self.complete = complete(checkpoint, self.rollups);
+        let (complete, retired_secs) = (&self.complete, checkpoint.timeline.retired_secs);
         self.incomplete
-            .retain(|slot| !complete.contains(slot) && *slot + window_secs > retired_secs);
+            .retain(|slot| !complete.contains(slot) && slot.0 > retired_secs);
         let changed = &self.changed;
         self.slots
             .retain(|slot, counts| match checkpoint.slots.get(slot) {
@@ -232,9 +260,28 @@ impl Ledger {
             return;
         };
         let lowest_secs = u64::try_from(lowest.div_euclid(SECOND_NS)).unwrap_or(0);
-        let line = lowest_secs.saturating_sub(ELSEWHERE_SECS);
+        // The counts of a longer slot are those of all that lie within it, as long as any of them can change.
+        let longer_secs = self.rollups.longest_secs() - self.window_secs;
+        let line = lowest_secs.saturating_sub(ELSEWHERE_SECS + longer_secs);
         self.slots.retain(|slot, counts| {
             *slot == ELSEWHERE || *slot >= line || counts.changed == 0 || counts.changed > passed
         });
     }
+}
+
+/// The slots, of each window, that hold a slot of the base window.
+fn slots_of(slot_secs: SlotSecs, windows_secs: &[u64]) -> impl Iterator<Item = Slot> {
+    let end = move |window: &u64| (slot_secs - slot_secs % window).saturating_add(*window);
+    windows_secs
+        .iter()
+        .map(move |window| (end(window), *window))
+}
+
+/// The slots that a checkpoint has as complete.
+fn complete(checkpoint: &Checkpoint, rollups: Rollups) -> BTreeSet<Slot> {
+    let groups = checkpoint.complete.keys();
+    let known = groups.filter_map(|group| Some((rollups.get(group.rollup)?, group.slot_secs)));
+    known
+        .map(|(rollup, slot_secs)| (rollup.end(slot_secs), rollup.window_secs()))
+        .collect()
 }

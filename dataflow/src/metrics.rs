@@ -20,6 +20,12 @@ pub struct Reason {
     pub reason: &'static str,
 }
 
+/// Label of `tables_swaps`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, prometheus_client::encoding::EncodeLabelSet)]
+struct SwapResult {
+    result: &'static str,
+}
+
 /// Counters and gauges of sources, windows and checkpoints. Cheap to clone; all clones count together.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -50,6 +56,9 @@ pub struct Metrics {
     pub checkpoint: Gauge,
     /// Tries to write a segment or a checkpoint that have failed.
     pub failed_writes: Counter,
+    /// Number of the newest table version.
+    pub table_version: Gauge,
+    swaps: Family<SwapResult, Counter>,
 }
 
 impl Metrics {
@@ -120,6 +129,19 @@ impl Metrics {
             "Tries to write a segment or a checkpoint that have failed; each is made again",
             m.failed_writes.clone(),
         );
+        r.register(
+            "tables_version",
+            "Newest version of the tables on record; in process 0",
+            m.table_version.clone(),
+        );
+        r.register(
+            "tables_swaps",
+            "Requests for other tables that were decided while the job ran, by what came of it; in process 0",
+            m.swaps.clone(),
+        );
+        for is_granted in [true, false] {
+            m.swap(is_granted, 0);
+        }
         m
     }
 
@@ -139,6 +161,14 @@ impl Metrics {
         for family in [&self.undecodable, &self.gaps, &self.missing_offsets] {
             let _ = family.get_or_create(&InPartition { partition: 0 });
         }
+    }
+
+    /// So many requests for other tables were granted, or refused.
+    pub(crate) fn swap(&self, is_granted: bool, count: u64) {
+        let result = if is_granted { "granted" } else { "refused" };
+        self.swaps
+            .get_or_create(&SwapResult { result })
+            .inc_by(count);
     }
 
     /// Offsets of a partition that retention had deleted before they were read, so far.

@@ -35,6 +35,12 @@ pub enum Mutant {
     LineNotDurable,
     /// Law 3: L goes by the packs that were read, not by those that wait.
     LineFromReadPacks,
+    /// Law 3: tables are announced for a slot that L has passed.
+    SwapBelowLine,
+    /// Law 3: tables are announced before every process has them.
+    AnnouncedUnprepared,
+    /// Law 3: a swap is on record one tick too late.
+    SwapRecordedLate,
     /// Law 5: a job that has lost its number goes on as if it had won.
     LoserGoesOn,
     /// Law 5: the names of segments do not say which attempt wrote them.
@@ -53,7 +59,7 @@ impl Mutant {
     /// So many, the first of all, are seen in the histories of one job in one process.
     pub const OF_ONE_JOB: usize = 10;
     /// All of them.
-    pub const ALL: [Mutant; 21] = [
+    pub const ALL: [Mutant; 24] = [
         Mutant::PoisonTrusted,
         Mutant::ClocksNotDurable,
         Mutant::RetirementNotDurable,
@@ -69,6 +75,9 @@ impl Mutant {
         Mutant::VersionByArrival,
         Mutant::LineNotDurable,
         Mutant::LineFromReadPacks,
+        Mutant::SwapBelowLine,
+        Mutant::AnnouncedUnprepared,
+        Mutant::SwapRecordedLate,
         Mutant::LoserGoesOn,
         Mutant::FileNamedByNumber,
         Mutant::FilesDroppedAtRetirement,

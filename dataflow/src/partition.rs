@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use flow_proto::{FlowCore, PACK_HEADER, messages};
+use flow_proto::{FlowCore, PACK_HEADER, Record, messages};
 use flow_state::{Gap, Position, SlotSecs};
 use flow_topic::{Reader, RecordRef, TopicError, Wake};
 
@@ -14,6 +14,7 @@ use crate::acceptance::{self, Verdict};
 use crate::config::{JobConfig, SECOND_NS, broken};
 use crate::enrich::Enricher;
 use crate::failure::JobError;
+use crate::flow_ends::FlowEnds;
 use crate::gap::{accepted, gap, next_ns};
 use crate::metrics::Metrics;
 use crate::preaggregate::PreAggregate;
@@ -37,9 +38,9 @@ pub(crate) enum Stop {
 }
 
 /// Where accepted flows go.
-pub(crate) struct Downstream {
-    pub(crate) enricher: Enricher,
-    pub(crate) sums: PreAggregate,
+pub(crate) struct Downstream<R: Record> {
+    pub(crate) enricher: Enricher<R>,
+    pub(crate) sums: PreAggregate<R>,
 }
 
 /// A partition being read.
@@ -56,6 +57,8 @@ pub(crate) struct Partition {
     end_clock_ns: i64,
     tallies: BTreeMap<SlotSecs, Tally>,
     pack: Vec<FlowCore>,
+    /// Of each flow of the pack what rollups are made of beside it; empty if they need no more.
+    ends: Vec<FlowEnds>,
     unreadable: Unreadable,
     met: Vec<Met>,
     /// The reader stands after it, `position` still before it: no record has come since.
@@ -81,6 +84,7 @@ impl Partition {
             end_clock_ns: i64::MAX,
             tallies: BTreeMap::new(),
             pack: Vec::new(),
+            ends: Vec::new(),
             unreadable: Unreadable::default(),
             met: Vec::new(),
             gap: None,
@@ -101,11 +105,11 @@ impl Partition {
     }
 
     /// Reads packs until the budget of bytes is used up or something stops it.
-    pub(crate) fn poll(
+    pub(crate) fn poll<R: Record>(
         &mut self,
         tick: &Tick,
         budget: &mut u64,
-        down: &mut Downstream,
+        down: &mut Downstream<R>,
         (config, metrics): (&JobConfig, &Metrics),
     ) -> Result<Stop, JobError> {
         let window_ns = i64::try_from(config.rows.window_secs).unwrap_or(i64::MAX) * SECOND_NS;
@@ -130,6 +134,9 @@ impl Partition {
                 return Ok(Stop::End);
             }
             let bad = read_pack(&record, config, &mut self.pack);
+            if FlowEnds::are_wanted(config.rows.rollups) {
+                FlowEnds::read(&record, config.rows.framing, &mut self.ends);
+            }
             let before = self.position.clock_ns;
             let (clock, replaced) = pack_clock(&record, &mut self.pack, before, config);
             if !self.pack.is_empty() {
@@ -152,7 +159,9 @@ impl Partition {
             let replay = config.replay.as_deref();
             let recorded_secs = replay.map_or(0, |r| r.retired_secs(self.id, record.offset));
             let mut accepted = 0;
+            let mut ends = self.ends.iter();
             for flow in &self.pack {
+                let ends = ends.next();
                 // After `pack_clock`, a flow's receive time is the trusted one.
                 let received = i64::try_from(flow.received_ns).unwrap_or(0);
                 let slot = acceptance::flow_slot(flow, received, &config.rows);
@@ -169,7 +178,7 @@ impl Partition {
                 if verdict == Verdict::Counts {
                     accepted += 1;
                     self.tallies.entry(slot).or_default().flows += 1;
-                    down.enricher.push(slot, flow, &mut down.sums);
+                    down.enricher.push(slot, (flow, ends), &mut down.sums);
                 } else {
                     let tally = self
                         .tallies

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use flow_proto::FlowCore;
-use flow_state::{Checkpoint, Position, Retirement, SlotSecs, TableVersion, Timeline, table_hash};
+use flow_state::{Checkpoint, Position, Retirement, SlotSecs, Swaps, TableVersion, Timeline};
 use flow_topic::Topic;
 use serde::{Deserialize, Serialize};
 
@@ -246,14 +246,14 @@ pub(crate) fn start(job: &Job, replay: &Replay) -> Result<Start, JobError> {
         versions: replay.versions.clone(),
         ..Timeline::default()
     };
-    let hash = table_hash(&job.tables.archive());
-    let versions = restore::versions(&timeline, (&job.tables, &hash), &job.state)?;
+    let versions = restore::versions(&timeline, &job.tables)?;
     Ok(Start {
         base: std::sync::Arc::new(restore::genesis(&job.config, &job.id)),
         positions: replay.positions.clone(),
         ends: replay.ends.clone(),
         timeline,
         versions,
+        swaps: Swaps::default(),
         partial: Partial::default(),
         next_number: 1,
         attempt: job.attempt,

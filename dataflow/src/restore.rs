@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_proto::RowRecord;
-use flow_state::{Checkpoint, Position, StateStore, TableVersion, Timeline, table_hash};
-use flow_tables::TableSet;
+use flow_proto::{Record, Rollups};
+use flow_state::{
+    Checkpoint, Group, Position, StateStore, SwapOutcome, Swaps, TableVersion, Timeline,
+};
 use flow_topic::{Bounds, Topic};
 
-use crate::config::{Beginning, JobConfig, broken};
+use crate::config::{Beginning, JobConfig, ROLLUP, broken};
 use crate::enrich::Versions;
 use crate::failure::JobError;
 use crate::gap::{accepted, gap, next_ns};
@@ -22,6 +23,7 @@ use crate::partial::Partial;
 use crate::partition::fingerprint;
 use crate::plan::Plan;
 use crate::replay;
+use crate::shelf::TableShelf;
 use crate::window_state::WindowState;
 
 /// How long a topic may take to show a record.
@@ -36,6 +38,8 @@ pub(crate) struct Start {
     pub(crate) ends: BTreeMap<u32, u64>,
     pub(crate) timeline: Timeline,
     pub(crate) versions: Versions,
+    /// Which requests for other tables are decided, and which tables the job is given.
+    pub(crate) swaps: Swaps,
     /// Slots that a first start has cut off.
     pub(crate) partial: Partial,
     pub(crate) next_number: u64,
@@ -68,12 +72,8 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
         None => genesis(config, &job.id),
     };
     fits(config, topic, &base)?;
-    // Of a million prefixes it takes a while: made once.
-    let archive = job.tables.archive();
-    let hash = table_hash(&archive);
-    state.archive_table(&hash, &archive)?;
-    let timeline = timeline(config, &base, &hash);
-    let versions = versions(&timeline, (&job.tables, &hash), state)?;
+    let (timeline, swaps) = timeline(job, &base)?;
+    let versions = versions(&timeline, &job.tables)?;
     let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
     for partition in 0..topic.partitions()? {
         let bounds = topic.bounds(partition)?;
@@ -103,6 +103,7 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
         ends,
         timeline,
         versions,
+        swaps,
         partial,
         next_number,
         attempt: job.attempt,
@@ -118,8 +119,7 @@ pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
         0 => genesis(&job.config, &plan.job),
         number => job.state.checkpoint(number)?.ok_or(JobError::OtherState)?,
     };
-    let hash = table_hash(&job.tables.archive());
-    let versions = versions(&plan.timeline, (&job.tables, &hash), &job.state)?;
+    let versions = versions(&plan.timeline, &job.tables)?;
     Ok(Start {
         next_number: base.number + 1,
         base: Arc::new(base),
@@ -127,6 +127,7 @@ pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
         ends: plan.ends,
         timeline: plan.timeline,
         versions,
+        swaps: Swaps::default(), // process 0 keeps them
         partial: Partial::default(),
         attempt: plan.attempt,
     })
@@ -194,17 +195,33 @@ pub(crate) fn genesis(config: &JobConfig, job: &str) -> Checkpoint {
         starts: BTreeMap::new(),
         gaps: Vec::new(),
         generations: Vec::new(),
+        swaps: Swaps::default(),
     }
 }
 
-fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobError> {
+/// Whether a checkpoint was made with this job's row-relevant options: to be asked before stores are opened, which are made
+/// for the job's rollups.
+///
+/// # Errors
+/// `OtherConfig`.
+pub fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobError> {
     let given = config.rows.recorded();
-    for (option, recorded) in &checkpoint.config {
-        let now = given.get(option).cloned().unwrap_or_default();
-        if now != *recorded {
+    let standard = Rollups::STANDARD.to_string();
+    // What is told in neither is alike in both; rollups are told if they are not the standard ones.
+    let options = checkpoint.config.keys().chain(given.keys());
+    for option in options {
+        let unsaid = match option.as_str() {
+            ROLLUP => standard.as_str(),
+            _ => "",
+        };
+        let of = |said: &BTreeMap<String, String>| {
+            said.get(option).map_or(unsaid, String::as_str).to_owned()
+        };
+        let (recorded, now) = (of(&checkpoint.config), of(&given));
+        if now != recorded {
             return Err(JobError::OtherConfig {
                 option: option.clone(),
-                recorded: recorded.clone(),
+                recorded,
                 given: now,
             });
         }
@@ -212,52 +229,62 @@ fn same_config(config: &JobConfig, checkpoint: &Checkpoint) -> Result<(), JobErr
     Ok(())
 }
 
-/// The state's timeline, and the tables archived under `hash` as a new version from L on if they are others.
-fn timeline(config: &JobConfig, base: &Checkpoint, hash: &str) -> Timeline {
-    let mut timeline = base.timeline.clone();
+/// The state's timeline, with the tables that the job is given as a new version from L on if they are others than those that
+/// it was given last. A swap since then stands: only who changes what a job is given wants other tables by starting it.
+fn timeline(job: &Job, base: &Checkpoint) -> Result<(Timeline, Swaps), JobError> {
+    let (mut timeline, mut swaps) = (base.timeline.clone(), base.swaps.clone());
     let newest = timeline.versions.last().map(|(_, version)| version.clone());
+    let (hash, named) = (job.tables.given_hash(), job.tables.named_hash());
+    // Always: one that was damaged is whole again then.
+    job.state
+        .archive_table(hash, &job.tables.given().archive())?;
+    // What a state of an older release was given last is what it has last.
+    let last = swaps.given.take();
+    let last = last.or_else(|| newest.as_ref().map(|version| version.hash.clone()));
+    swaps.given = Some(named.to_owned());
+    if last.as_deref() == Some(named) && newest.is_some() {
+        return Ok((timeline, swaps));
+    }
+    // Requests that wait are older than what the job is given.
+    for number in job.state.swap_requests()? {
+        if number > swaps.decided {
+            let why = "the job was started with other tables meanwhile".to_owned();
+            tracing::warn!(request = number, "tables are not swapped: {why}");
+            let result = Err(why);
+            swaps.decide(SwapOutcome {
+                request: number,
+                result,
+            });
+        }
+    }
     if newest.as_ref().is_none_or(|version| version.hash != hash) {
         let number = newest.map_or(1, |version| version.number + 1);
-        let from = if broken!(config, LineNotDurable) {
+        let from = if broken!(job.config, LineNotDurable) {
             0
         } else {
             timeline.fence_secs
         };
-        timeline.versions.retain(|(start, _)| *start < from);
+        if number > 1 {
+            tracing::warn!(
+                version = number,
+                from_secs = from,
+                "other tables are given than before: this version is in force for slots from this time on"
+            );
+        }
         let hash = hash.to_owned();
-        timeline
-            .versions
-            .push((from, TableVersion { number, hash }));
+        timeline.hold(from, TableVersion { number, hash });
     }
-    timeline
+    Ok((timeline, swaps))
 }
 
-/// The tables of a timeline, from the archive; those that are at hand are not loaded a second time.
-pub(crate) fn versions(
-    timeline: &Timeline,
-    (tables, hash): (&Arc<TableSet>, &str),
-    state: &StateStore,
-) -> Result<Versions, JobError> {
-    let mut loaded = Vec::new();
-    for (from, version) in &timeline.versions {
-        let set = if version.hash == hash {
-            Arc::clone(tables)
-        } else {
-            let bytes = state.read_table(&version.hash)?;
-            let set = TableSet::from_archive(&bytes).map_err(|error| JobError::Tables {
-                version: version.number,
-                what: error.to_string(),
-            })?;
-            Arc::new(set)
-        };
-        loaded.push((*from, set));
-    }
+/// The tables of a timeline that a flow can still need, at hand or from the archive.
+pub(crate) fn versions(timeline: &Timeline, shelf: &TableShelf) -> Result<Versions, JobError> {
     // A version whose slots are all retired is needed by no flow that can still count.
-    let keep = loaded
-        .iter()
-        .rposition(|(from, _)| *from <= timeline.retired_secs)
-        .unwrap_or(0);
-    Ok(Versions::new(loaded.split_off(keep)))
+    let holds = |(from, _): &(u64, TableVersion)| *from <= timeline.retired_secs;
+    let first = timeline.versions.iter().rposition(holds).unwrap_or(0);
+    let needed = timeline.versions.iter().skip(first);
+    let loaded = needed.map(|(from, version)| Ok((*from, shelf.get(version)?)));
+    loaded.collect::<Result<_, JobError>>().map(Versions::new)
 }
 
 /// Law 1: the offsets must name the records that were read.
@@ -299,21 +326,22 @@ pub(crate) fn same_topic(
 }
 
 /// The windows of one worker: rows of its shards in slots not yet retired.
-pub(crate) fn windows(
+pub(crate) fn windows<R: Record>(
     config: &JobConfig,
     base: &Checkpoint,
     state: &StateStore,
     worker: usize,
-) -> Result<WindowState, JobError> {
-    let window_secs = config.rows.window_secs;
-    let live = |slot_secs: u64| slot_secs + window_secs > base.timeline.retired_secs;
+) -> Result<WindowState<R>, JobError> {
+    let rollups = config.rows.rollups;
+    let live =
+        |group: &Group| rollups.end(group.rollup, group.slot_secs) > base.timeline.retired_secs;
     let complete = base
         .complete
         .keys()
-        .filter(|group| live(group.slot_secs))
+        .filter(|group| live(group))
         .copied()
         .collect();
-    let mut windows = WindowState::new(window_secs, complete);
+    let mut windows = WindowState::new(rollups, complete);
     // Ascending by number: a later segment's absolute totals replace an earlier one's.
     let names: Vec<_> = base.segments.iter().collect();
     let from = if broken!(config, OnlyNewestSegment) {
@@ -322,19 +350,17 @@ pub(crate) fn windows(
         0
     };
     for (name, groups) in &names[from..] {
-        let groups: BTreeSet<_> = groups
-            .iter()
-            .filter(|group| live(group.slot_secs))
-            .collect();
+        let groups: BTreeSet<_> = groups.iter().filter(|group| live(group)).collect();
         if groups.is_empty() {
             continue;
         }
-        let segment = state.read_segment::<RowRecord>(**name)?;
+        let segment = state.read_segment::<R>(**name)?;
         for shard in (worker..segment.shards()).step_by(config.all_workers()) {
             for row in segment.shard(shard) {
-                let group = flow_state::Group {
-                    rollup: row.rollup,
-                    slot_secs: row.slot_secs,
+                let view = row.view();
+                let group = Group {
+                    rollup: view.rollup,
+                    slot_secs: view.slot_secs,
                 };
                 if groups.contains(&group) {
                     windows.restore(row);

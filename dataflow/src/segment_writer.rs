@@ -6,16 +6,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, mpsc};
 
-use flow_proto::RowRecord;
 use flow_state::{Group, SegmentName, StateError, StateStore};
 use prometheus_client::metrics::counter::Counter;
 use timely::scheduling::SyncActivator;
 
+use crate::sealed::SealedRows;
 use crate::status::Status;
 use crate::tick::Sealed;
 use crate::trouble::Trouble;
 use crate::turns::{self, Did, Turns};
-use crate::window_state::SealedRows;
 
 /// One worker's rows of a checkpoint, and how to tell it that they are durable.
 pub(crate) struct Part {
@@ -126,23 +125,13 @@ struct Whole {
 
 impl Whole {
     fn merge(name: SegmentName, mut parts: Vec<Part>) -> Whole {
-        let shards = parts.iter().map(|part| part.rows.len()).max().unwrap_or(0);
-        let mut rows: SealedRows = (0..shards).map(|_| Vec::new()).collect();
-        for part in &mut parts {
-            for (all, mine) in rows.iter_mut().zip(&mut part.rows) {
-                // A shard lives on one worker, so at most one part has rows of it.
-                if all.is_empty() {
-                    std::mem::swap(all, mine);
-                } else {
-                    all.append(mine);
-                }
-            }
-        }
-        let groups = sort(&mut rows);
+        let mut each = parts.iter_mut().map(|part| std::mem::take(&mut part.rows));
+        let mut rows = each.next().unwrap_or_default();
+        each.for_each(|more| rows.merge(more));
         Whole {
             name,
+            groups: rows.sort(),
             rows,
-            groups,
             parts,
         }
     }
@@ -151,7 +140,7 @@ impl Whole {
         if self.groups.is_empty() {
             return Ok(());
         }
-        state.write_segment(self.name, &self.rows)
+        self.rows.write(state, self.name)
     }
 
     fn acknowledge(self) {
@@ -177,24 +166,4 @@ impl Whole {
             }
         }
     }
-}
-
-/// Sorts each shard; returns the groups that occur.
-fn sort(rows: &mut [Vec<RowRecord>]) -> Vec<Group> {
-    let mut groups: Vec<Group> = Vec::new();
-    for shard in rows {
-        shard.sort_unstable_by_key(|row| (row.rollup, row.slot_secs, row.key));
-        for row in shard.iter() {
-            let group = Group {
-                rollup: row.rollup,
-                slot_secs: row.slot_secs,
-            };
-            if groups.last() != Some(&group) {
-                groups.push(group);
-            }
-        }
-    }
-    groups.sort_unstable();
-    groups.dedup();
-    groups
 }

@@ -12,7 +12,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flow_proto::RowRecord;
 use flow_state::{Acks, Position};
 use flow_topic::{Topic, Wake};
 use timely::container::CapacityContainerBuilder;
@@ -24,11 +23,14 @@ use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 
 use crate::config::JobConfig;
-use crate::failure::Failure;
+use crate::failure::{Failure, JobError};
 use crate::job::Job;
+use crate::loader::Loader;
 use crate::metrics::Metrics;
 use crate::operator;
 use crate::partition::{Downstream, Partition, Stop};
+use crate::sealed::Row;
+use crate::shelf::TableShelf;
 use crate::tick::{Report, Tick};
 
 pub(crate) type Builder<T> = CapacityContainerBuilder<Vec<T>>;
@@ -50,7 +52,7 @@ pub(crate) struct Finished {
 type Open = (Tick, Capability<u64>, Capability<u64>);
 
 /// What the operator owns.
-pub(crate) struct Source {
+pub(crate) struct Source<R: Row> {
     pub(crate) worker: usize,
     pub(crate) partitions: Vec<Partition>,
     /// How many the topic had when it was last told.
@@ -58,7 +60,7 @@ pub(crate) struct Source {
     topic: Arc<dyn Topic>,
     /// Wakes this operator; `None` until it is built.
     wake: Option<Wake>,
-    pub(crate) down: Downstream,
+    pub(crate) down: Downstream<R>,
     pub(crate) config: JobConfig,
     pub(crate) metrics: Metrics,
     pub(crate) failure: Failure,
@@ -67,19 +69,22 @@ pub(crate) struct Source {
     /// Bytes read in unfinished ticks, oldest first.
     flight: VecDeque<(u64, u64)>,
     told_bytes: u64,
+    /// Of the first worker of a process: loads tables that are to be swapped in.
+    loader: Option<Loader>,
+    tables: TableShelf,
     /// It could not be restored: told with its first tick, before that tick's cuts can be known.
     failed: bool,
 }
 
-impl Source {
+impl<R: Row> Source<R> {
     /// Over these partitions, out of so many that the topic has.
     pub(crate) fn new(
         worker: usize,
         job: &Job,
         (partitions, known): (Vec<Partition>, u32),
-        down: Downstream,
+        down: Downstream<R>,
         failure: &Failure,
-    ) -> Source {
+    ) -> Source<R> {
         Source {
             worker,
             partitions,
@@ -94,12 +99,19 @@ impl Source {
             stop: Arc::clone(&job.stop),
             flight: VecDeque::new(),
             told_bytes: 0,
+            loader: None,
+            tables: job.tables.clone(),
             failed: false,
         }
     }
 
+    /// The one that loads tables for its process.
+    pub(crate) fn loading(self, loader: Option<Loader>) -> Source<R> {
+        Source { loader, ..self }
+    }
+
     /// One that reads nothing, since its worker could not be restored: the job ends without another checkpoint (law 5).
-    pub(crate) fn failed(self) -> Source {
+    pub(crate) fn failed(self) -> Source<R> {
         Source {
             failed: true,
             ..self
@@ -124,6 +136,7 @@ impl Source {
     /// A tick begins: every partition may be read on, and those of ours that are new with it from their first record.
     fn begin_tick(&mut self, tick: &Tick, reports: &mut Vec<Report>) {
         self.partitions.iter_mut().for_each(|p| p.waits = false);
+        self.swap(tick, reports);
         if std::mem::take(&mut self.failed) {
             reports.push(self.failure_report());
         }
@@ -150,12 +163,39 @@ impl Source {
         }
     }
 
+    /// What a tick says of tables. The announced ones are at hand, since every process has said so.
+    fn swap(&mut self, tick: &Tick, reports: &mut Vec<Report>) {
+        if let (Some(asked), Some(loader)) = (tick.prepare, &self.loader) {
+            loader.load(asked);
+        }
+        if let Some(announced) = tick.announce {
+            match self.tables.at_hand(&announced.tables.hash()) {
+                Some(set) => self.down.enricher.swap(announced.from_secs, set),
+                None => {
+                    self.failure.set(JobError::Tables {
+                        version: announced.tables.version,
+                        what: "announced before it was loaded".to_owned(),
+                    });
+                    reports.push(self.failure_report());
+                }
+            }
+        }
+        self.down.enricher.retire(tick.retired_secs);
+    }
+
     /// The open tick is over: what the cache holds leaves in it, then its cuts.
     fn end_tick(&mut self, tick: u64, reports: &mut Vec<Report>) {
         self.down.enricher.flush(&mut self.down.sums);
         self.down.sums.drain();
         reports.extend(self.partitions.iter_mut().map(|p| Report::Cut(p.cut(tick))));
         self.told_bytes = 0;
+        let process = self.config.process;
+        let loaded = self.loader.iter().flat_map(Loader::done);
+        reports.extend(loaded.map(|loaded| Report::Loaded {
+            process,
+            request: loaded.request,
+            error: loaded.error,
+        }));
         // Process 0 sees its own without being told.
         if self.config.process > 0 && self.worker.is_multiple_of(self.config.workers) {
             reports.push(Report::Followed {
@@ -241,16 +281,16 @@ impl Source {
 }
 
 /// Builds the operator.
-pub(crate) fn source<'s>(
+pub(crate) fn source<'s, R: Row>(
     scope: Scope<'s, u64>,
     ticks: Flowing<'s, Tick>,
-    mut source: Source,
+    mut source: Source<R>,
     finished: Rc<Finished>,
-) -> (Flowing<'s, RowRecord>, Flowing<'s, Report>) {
+) -> (Flowing<'s, R>, Flowing<'s, Report>) {
     let mut builder = OperatorBuilder::new("source".to_owned(), scope);
     let mut input = builder.new_input(ticks, Pipeline);
     let (output, rows) = builder.new_output();
-    let mut rows_out = OutputBuilder::<u64, Builder<RowRecord>>::from(output);
+    let mut rows_out = OutputBuilder::<u64, Builder<R>>::from(output);
     let (output, reports) = builder.new_output();
     let mut reports_out = OutputBuilder::<u64, Builder<Report>>::from(output);
     let activator = scope.activator_for(builder.operator_info().address);
@@ -285,7 +325,7 @@ pub(crate) fn source<'s>(
                     source.end_tick(tick.n, &mut told);
                     rows_out
                         .session(&rows)
-                        .give_iterator(source.down.sums.out.drain(..));
+                        .give_iterator(source.down.sums.leaving());
                     reports_out.session(&reports).give_iterator(told.drain(..));
                 }
                 if let Some((tick, ..)) = &open {
@@ -298,7 +338,7 @@ pub(crate) fn source<'s>(
             let more = source.read(tick, finished.first_open.get(), &mut told);
             rows_out
                 .session(rows)
-                .give_iterator(source.down.sums.out.drain(..));
+                .give_iterator(source.down.sums.leaving());
             reports_out.session(reports).give_iterator(told.drain(..));
             if more {
                 activator.activate();

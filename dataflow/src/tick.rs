@@ -3,7 +3,7 @@
 //! Law 4: tick n is one message at time n, and everything a worker needs to end it is in that message; a cut is
 //! reported under its own tick's capability, so the frontier of the reports says when all cuts of n are known.
 
-use flow_state::{Gap, Position, SlotSecs};
+use flow_state::{Gap, Position, SlotSecs, TableVersion};
 use serde::{Deserialize, Serialize};
 
 /// Opens tick `n`, and with it ends the one before.
@@ -25,8 +25,68 @@ pub(crate) struct Tick {
     pub(crate) partitions: u32,
     /// The newest durable checkpoint, for processes that have not put it themselves.
     pub(crate) published: u64,
+    /// Tables that every process is to load.
+    pub(crate) prepare: Option<Asked>,
+    /// Tables that every process has loaded, in force from this tick on.
+    pub(crate) announce: Option<Announced>,
     /// The last one: when it is sealed, the job has come to its proper end.
     pub(crate) last: bool,
+}
+
+/// Tables that are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Asked {
+    /// The request for them.
+    pub(crate) request: u64,
+    /// The number that the version gets.
+    pub(crate) version: u32,
+    hash: [u8; 32],
+}
+
+impl Asked {
+    /// `None` if the version's hash is not one that bytes can have.
+    pub(crate) fn new(request: u64, version: &TableVersion) -> Option<Asked> {
+        Some(Asked {
+            request,
+            version: version.number,
+            hash: hash_bytes(&version.hash)?,
+        })
+    }
+
+    /// The name under which they are archived.
+    pub(crate) fn hash(&self) -> String {
+        hash_text(&self.hash)
+    }
+}
+
+/// A hash of 64 hexadecimal digits.
+pub(crate) fn hash_bytes(text: &str) -> Option<[u8; 32]> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// As `hash_bytes` reads it.
+pub(crate) fn hash_text(hash: &[u8; 32]) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Tables that are in force for every slot from one on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Announced {
+    /// Which.
+    pub(crate) tables: Asked,
+    /// The first slot: L as it was before this tick, which no flow has passed yet.
+    pub(crate) from_secs: u64,
+    /// Hash of what the job's configuration names, if they come from there.
+    pub(crate) given: Option<[u8; 32]>,
 }
 
 /// Flows of one slot in one partition and tick: in rows, too early, too late, implausible.
@@ -87,6 +147,13 @@ pub(crate) enum Report {
         tick: u64,
         rows: u64,
         raw: u64,
+    },
+    /// What became of the tables that a process was to load.
+    Loaded {
+        process: usize,
+        request: u64,
+        /// Why it can't load them.
+        error: Option<String>,
     },
     /// A process was told to stop.
     Stop,

@@ -5,9 +5,9 @@
 //! record is copied twice.
 //! Law 10: records are walked in the order in which they came, never in the order of a hash.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hasher};
 
-use flow_proto::Sums;
+use flow_proto::{Key, Sums};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
@@ -18,29 +18,48 @@ pub(crate) type Keyed = foldhash::fast::RandomState;
 const BLOCK: usize = 128;
 
 /// One key's.
-struct Record {
-    key: [u32; 3],
+struct Record<K> {
+    key: K,
     /// Listed in `touched`.
     touched: bool,
     sums: Sums,
 }
 
-const _: () = assert!(size_of::<Record>() == 64, "one cache line, no less dense");
+const _: () = assert!(
+    size_of::<Record<[u32; 3]>>() == 64,
+    "one cache line, no less dense"
+);
 
 /// Totals of one shard of one group.
-#[derive(Default)]
-pub(crate) struct Totals {
-    blocks: Vec<Vec<Record>>,
+pub(crate) struct Totals<K> {
+    blocks: Vec<Vec<Record<K>>>,
     /// Places of records, by key. Empty while it is not needed.
     index: HashTable<u32>,
     /// Places of those that have changed since the last seal.
     touched: Vec<u32>,
 }
 
+impl<K> Default for Totals<K> {
+    fn default() -> Totals<K> {
+        Totals {
+            blocks: Vec::new(),
+            index: HashTable::new(),
+            touched: Vec::new(),
+        }
+    }
+}
+
 #[inline]
-fn hash(keyed: &Keyed, key: [u32; 3]) -> u64 {
-    let pair = u64::from(key[0]) << 32 | u64::from(key[1]);
-    keyed.hash_one((pair, key[2]))
+fn hash<K: Key>(keyed: &Keyed, key: K) -> u64 {
+    let mut hasher = keyed.build_hasher();
+    let (pairs, last) = key.as_ref().as_chunks::<2>();
+    for [a, b] in pairs {
+        hasher.write_u64(u64::from(*a) << 32 | u64::from(*b));
+    }
+    for word in last {
+        hasher.write_u32(*word);
+    }
+    hasher.finish()
 }
 
 #[inline]
@@ -49,7 +68,7 @@ fn split(place: u32) -> (usize, usize) {
     (place / BLOCK, place % BLOCK)
 }
 
-impl Totals {
+impl<K: Key> Totals<K> {
     /// Keys held.
     pub(crate) fn len(&self) -> usize {
         let last = self.blocks.last().map_or(0, Vec::len);
@@ -58,7 +77,7 @@ impl Totals {
 
     /// Adds to a key's totals. Returns how many places the index has moved for it.
     #[inline]
-    pub(crate) fn add(&mut self, keyed: &Keyed, key: [u32; 3], sums: &Sums) -> usize {
+    pub(crate) fn add(&mut self, keyed: &Keyed, key: K, sums: &Sums) -> usize {
         let (place, moved) = self.place(keyed, key);
         let (block, at) = split(place);
         let record = &mut self.blocks[block][at];
@@ -71,14 +90,14 @@ impl Totals {
     }
 
     /// Sets a key's totals to what a segment says; that is no change.
-    pub(crate) fn restore(&mut self, keyed: &Keyed, key: [u32; 3], sums: Sums) {
+    pub(crate) fn restore(&mut self, keyed: &Keyed, key: K, sums: Sums) {
         let (block, at) = split(self.place(keyed, key).0);
         self.blocks[block][at].sums = sums;
     }
 
     /// Where a key's record is, which is made if it has none; and how many places the index has moved.
     #[inline]
-    fn place(&mut self, keyed: &Keyed, key: [u32; 3]) -> (u32, usize) {
+    fn place(&mut self, keyed: &Keyed, key: K) -> (u32, usize) {
         let mut moved = 0;
         if self.index.is_empty() {
             moved = self.wake(keyed);
@@ -123,7 +142,7 @@ impl Totals {
     fn wake(&mut self, keyed: &Keyed) -> usize {
         let Totals { blocks, index, .. } = self;
         let keys = blocks.iter().flatten().map(|record| record.key);
-        let keys: Vec<[u32; 3]> = keys.collect();
+        let keys: Vec<K> = keys.collect();
         let hash_at = |place: &u32| hash(keyed, keys[*place as usize]);
         index.reserve(keys.len(), hash_at);
         for place in (0..keys.len()).map_while(|place| u32::try_from(place).ok()) {
@@ -144,7 +163,7 @@ impl Totals {
     }
 
     /// Shows what has changed since the last seal, which this is.
-    pub(crate) fn seal(&mut self, mut show: impl FnMut([u32; 3], Sums)) {
+    pub(crate) fn seal(&mut self, mut show: impl FnMut(K, Sums)) {
         for place in self.touched.drain(..) {
             let (block, at) = split(place);
             let record = &mut self.blocks[block][at];
@@ -154,7 +173,7 @@ impl Totals {
     }
 
     /// Shows everything. From now on little will change.
-    pub(crate) fn complete(&mut self, mut show: impl FnMut([u32; 3], Sums)) {
+    pub(crate) fn complete(&mut self, mut show: impl FnMut(K, Sums)) {
         for record in self.blocks.iter_mut().flatten() {
             record.touched = false;
             show(record.key, record.sums);

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_proto::RowRecord;
+use flow_proto::{Record, Rollups, RowView};
 use flow_state::Group;
 
 use crate::key::SHARDS;
@@ -17,31 +17,34 @@ use crate::totals::{Keyed, Totals};
 const FOLD_WORK: usize = 6;
 
 /// Rows to write at a seal, by shard.
-pub(crate) type SealedRows = Vec<Vec<RowRecord>>;
+pub(crate) type Shards<R> = Vec<Vec<R>>;
 
 /// A seal under way.
-pub(crate) struct Sealing {
+pub(crate) struct Sealing<R> {
     /// Groups to be written whole, which are complete from now on.
     whole: BTreeSet<Group>,
     retired_secs: u64,
     /// Of the shards that are done; there are `SHARDS` when it is over.
-    rows: SealedRows,
+    rows: Shards<R>,
 }
 
+/// Totals of the groups, by shard.
+type Groups<R> = BTreeMap<Group, Vec<Totals<<R as Record>::Key>>>;
+
 /// A worker's open and complete groups.
-pub(crate) struct WindowState {
-    window_secs: u64,
+pub(crate) struct WindowState<R: Record> {
+    rollups: Rollups,
     keyed: Keyed,
-    groups: BTreeMap<Group, Vec<Totals>>,
+    groups: Groups<R>,
     /// Groups that have been written whole: from now on only what is touched.
     complete: BTreeSet<Group>,
     keys: u64,
 }
 
-impl WindowState {
-    pub(crate) fn new(window_secs: u64, complete: BTreeSet<Group>) -> WindowState {
+impl<R: Record> WindowState<R> {
+    pub(crate) fn new(rollups: Rollups, complete: BTreeSet<Group>) -> WindowState<R> {
         WindowState {
-            window_secs,
+            rollups,
             keyed: Keyed::default(),
             groups: BTreeMap::new(),
             complete,
@@ -50,27 +53,29 @@ impl WindowState {
     }
 
     /// Takes a restored row: its absolute totals replace what an older segment said. Restored rows are not touched.
-    pub(crate) fn restore(&mut self, row: &RowRecord) {
-        let shard = Self::shard(&mut self.groups, row);
+    pub(crate) fn restore(&mut self, row: &R) {
+        let (shard, view) = (Self::shard(&mut self.groups, &row.view()), row.view());
         let before = shard.len();
-        shard.restore(&self.keyed, row.key, row.sums);
+        shard.restore(&self.keyed, row.key(), *view.sums);
         self.keys += u64::from(shard.len() > before);
     }
 
     /// Adds rows of the tick being folded. Returns how many rows could have been copied in the same time.
-    pub(crate) fn fold(&mut self, rows: &[RowRecord]) -> usize {
+    pub(crate) fn fold(&mut self, rows: &[R]) -> usize {
         let mut work = rows.len() * FOLD_WORK;
         for row in rows {
-            let shard = Self::shard(&mut self.groups, row);
+            let view = row.view();
+            let shard = Self::shard(&mut self.groups, &view);
             let before = shard.len();
             // Shards fill alike, so that many indexes grow within a short time.
-            work += shard.add(&self.keyed, row.key, &row.sums);
+            work += shard.add(&self.keyed, row.key(), view.sums);
             self.keys += u64::from(shard.len() > before);
         }
         work
     }
 
-    fn shard<'a>(groups: &'a mut BTreeMap<Group, Vec<Totals>>, row: &RowRecord) -> &'a mut Totals {
+    #[inline]
+    fn shard<'a>(groups: &'a mut Groups<R>, row: &RowView<'_>) -> &'a mut Totals<R::Key> {
         let group = Group {
             rollup: row.rollup,
             slot_secs: row.slot_secs,
@@ -84,8 +89,8 @@ impl WindowState {
     /// Begins the checkpoint that seals the tick just folded: of groups that end at or below `complete_secs` and were
     /// not written whole yet, every row; of the others, those touched since the last seal. Groups that end at or below
     /// `retired_secs` are dropped.
-    pub(crate) fn begin_seal(&self, complete_secs: u64, retired_secs: u64) -> Sealing {
-        let over = |group: &&Group| group.slot_secs + self.window_secs <= complete_secs;
+    pub(crate) fn begin_seal(&self, complete_secs: u64, retired_secs: u64) -> Sealing<R> {
+        let over = |group: &&Group| self.end(group) <= complete_secs;
         let whole = self.groups.keys().filter(over);
         Sealing {
             whole: whole
@@ -99,7 +104,11 @@ impl WindowState {
 
     /// Seals shard after shard until `budget` rows have been copied; the last one is always done to its end. Returns all
     /// rows once there are no more.
-    pub(crate) fn seal(&mut self, sealing: &mut Sealing, budget: &mut usize) -> Option<SealedRows> {
+    pub(crate) fn seal(
+        &mut self,
+        sealing: &mut Sealing<R>,
+        budget: &mut usize,
+    ) -> Option<Shards<R>> {
         while sealing.rows.len() < SHARDS {
             if *budget == 0 {
                 return None;
@@ -109,8 +118,8 @@ impl WindowState {
             *budget = budget.saturating_sub(1 + rows.len() + freed / 100);
             sealing.rows.push(rows);
         }
-        let (window_secs, retired_secs) = (self.window_secs, sealing.retired_secs);
-        let keep = |group: &Group| group.slot_secs + window_secs > retired_secs;
+        let (rollups, retired_secs) = (self.rollups, sealing.retired_secs);
+        let keep = |group: &Group| rollups.end(group.rollup, group.slot_secs) > retired_secs;
         self.groups.retain(|group, _| keep(group));
         self.complete.append(&mut sealing.whole);
         self.complete.retain(keep);
@@ -118,7 +127,7 @@ impl WindowState {
     }
 
     /// Rows of the next shard, and how many keys were freed.
-    fn seal_shard(&mut self, sealing: &Sealing) -> (Vec<RowRecord>, usize) {
+    fn seal_shard(&mut self, sealing: &Sealing<R>) -> (Vec<R>, usize) {
         let number = sealing.rows.len();
         let shard = u16::try_from(number).unwrap_or(u16::MAX);
         let is_whole = |group: &Group| sealing.whole.contains(group);
@@ -137,13 +146,7 @@ impl WindowState {
                 continue;
             };
             let show = |key, sums| {
-                rows.push(RowRecord {
-                    slot_secs: group.slot_secs,
-                    rollup: group.rollup,
-                    shard,
-                    key,
-                    sums,
-                });
+                rows.push(R::new(group.slot_secs, (group.rollup, shard), key, sums));
             };
             if is_whole(group) {
                 totals.complete(show);
@@ -152,7 +155,7 @@ impl WindowState {
             } else {
                 totals.seal(show);
             }
-            if group.slot_secs + self.window_secs <= sealing.retired_secs {
+            if self.rollups.end(group.rollup, group.slot_secs) <= sealing.retired_secs {
                 freed += std::mem::take(totals).len();
             }
         }
@@ -160,6 +163,11 @@ impl WindowState {
             .keys
             .saturating_sub(u64::try_from(freed).unwrap_or(u64::MAX));
         (rows, freed)
+    }
+
+    /// Where a group's slot ends.
+    fn end(&self, group: &Group) -> u64 {
+        self.rollups.end(group.rollup, group.slot_secs)
     }
 
     /// Keys held.

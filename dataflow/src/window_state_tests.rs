@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use flow_proto::Sums;
+use flow_proto::{RowRecord, Sums};
 
 use super::*;
 use crate::key;
-
-const WINDOW: u64 = 300;
 
 type Row = (u64, u16, [u32; 3]);
 
@@ -16,7 +14,7 @@ fn row(slot_secs: u64, of: u32, bytes: u64) -> RowRecord {
     RowRecord {
         slot_secs,
         rollup: 0,
-        shard: key::shard(key::hash(0, key)),
+        shard: key::shard(key::hash(0, &key)),
         key,
         sums: Sums {
             bytes,
@@ -27,7 +25,11 @@ fn row(slot_secs: u64, of: u32, bytes: u64) -> RowRecord {
 }
 
 /// Seals in slices of so many rows; counts the slices.
-fn seal(state: &mut WindowState, lines: (u64, u64), slice: usize) -> (BTreeMap<Row, u64>, usize) {
+fn seal(
+    state: &mut WindowState<RowRecord>,
+    lines: (u64, u64),
+    slice: usize,
+) -> (BTreeMap<Row, u64>, usize) {
     let mut sealing = state.begin_seal(lines.0, lines.1);
     let (mut slices, largest) = (0, 200);
     let rows = loop {
@@ -64,8 +66,8 @@ fn rows(slot_secs: u64, keys: u32, bytes: u64) -> BTreeMap<Row, u64> {
 #[test]
 fn slices_change_nothing() {
     for slice in [1, 100, 1000, usize::MAX] {
-        let mut state = WindowState::new(WINDOW, BTreeSet::new());
-        let fold = |state: &mut WindowState, slot, keys| {
+        let mut state = WindowState::new(Rollups::STANDARD, BTreeSet::new());
+        let fold = |state: &mut WindowState<RowRecord>, slot, keys| {
             let rows: Vec<_> = (0..keys).map(|of| row(slot, of, 5)).collect();
             state.fold(&rows);
         };
@@ -103,7 +105,7 @@ fn a_restored_slot_shows_what_changed_since() {
         rollup: 0,
         slot_secs: 0,
     };
-    let mut state = WindowState::new(WINDOW, BTreeSet::from([complete]));
+    let mut state = WindowState::new(Rollups::STANDARD, BTreeSet::from([complete]));
     for bytes in [5, 7] {
         (0..100).for_each(|of| state.restore(&row(0, of, bytes)));
         (0..100).for_each(|of| state.restore(&row(300, of, bytes)));

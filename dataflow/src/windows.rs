@@ -12,7 +12,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::mpsc;
 
-use flow_proto::RowRecord;
 use timely::dataflow::Scope;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
@@ -21,23 +20,24 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 use crate::config::{JobConfig, broken};
 use crate::operator;
+use crate::sealed::{Row, SealedRows};
 use crate::segment_writer::{Part, SegmentWriter};
 use crate::source::{Builder, Flowing};
 use crate::tick::{Closed, Sealed, Tick};
-use crate::window_state::{SealedRows, Sealing, WindowState};
+use crate::window_state::{Sealing, WindowState};
 
 /// What the operator owns.
-pub(crate) struct Windows {
+pub(crate) struct Windows<R: Row> {
     pub(crate) worker: usize,
     /// The first worker of its process.
     first: bool,
-    pub(crate) state: WindowState,
+    pub(crate) state: WindowState<R>,
     pub(crate) writer: SegmentWriter,
     /// Rows of ticks that are not being folded yet, and those that this activation had no time for.
-    early: BTreeMap<u64, Vec<Vec<RowRecord>>>,
+    early: BTreeMap<u64, Vec<Vec<R>>>,
     folding: u64,
     /// The tick being folded is over, and is being sealed.
-    sealing: Option<Sealing>,
+    sealing: Option<Sealing<R>>,
     /// Rows that an activation may copy.
     turn_rows: usize,
     /// Rows that this one may still copy.
@@ -46,10 +46,10 @@ pub(crate) struct Windows {
     fold_early: bool,
 }
 
-impl Windows {
+impl<R: Row> Windows<R> {
     pub(crate) fn new(
         (worker, first): (usize, bool),
-        state: WindowState,
+        state: WindowState<R>,
         writer: SegmentWriter,
         config: &JobConfig,
     ) -> Self {
@@ -67,7 +67,7 @@ impl Windows {
         }
     }
 
-    fn take(&mut self, tick: u64, rows: &mut Vec<RowRecord>) {
+    fn take(&mut self, tick: u64, rows: &mut Vec<R>) {
         let due = tick == self.folding && self.sealing.is_none() && self.budget > 0;
         if due || self.fold_early {
             self.fold(rows);
@@ -80,7 +80,7 @@ impl Windows {
         }
     }
 
-    fn fold(&mut self, rows: &[RowRecord]) {
+    fn fold(&mut self, rows: &[R]) {
         let work = self.state.fold(rows);
         self.budget = self.budget.saturating_sub(work);
     }
@@ -109,7 +109,7 @@ impl Windows {
             .get_or_insert_with(|| state.begin_seal(tick.complete_secs, tick.retired_secs));
         let rows = state.seal(sealing, budget)?;
         self.sealing = None;
-        Some(rows)
+        Some(R::sealed(rows))
     }
 }
 
@@ -117,14 +117,14 @@ impl Windows {
 type Announced = (Tick, Capability<u64>, Capability<u64>);
 
 /// Builds the operator.
-pub(crate) fn windows<'s>(
+pub(crate) fn windows<'s, R: Row>(
     scope: Scope<'s, u64>,
-    rows: Flowing<'s, RowRecord>,
+    rows: Flowing<'s, R>,
     ticks: Flowing<'s, Tick>,
-    mut windows: Windows,
+    mut windows: Windows<R>,
 ) -> (Flowing<'s, Closed>, Flowing<'s, Sealed>) {
     let mut builder = OperatorBuilder::new("windows".to_owned(), scope);
-    let by_shard = Exchange::new(|row: &RowRecord| u64::from(row.shard));
+    let by_shard = Exchange::new(|row: &R| u64::from(row.view().shard));
     let mut rows_in = builder.new_input(rows, by_shard);
     let mut ticks_in = builder.new_input(ticks, Pipeline);
     let (output, closed) = builder.new_output();

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
+use flow_proto::{RowRecord, WideRecord, WidestRecord, Width};
 use timely::worker::Worker;
 
 use crate::chief::{Chief, Heard};
@@ -19,6 +20,7 @@ use crate::ledger::Ledger;
 use crate::partition::{Downstream, Partition};
 use crate::preaggregate::PreAggregate;
 use crate::restore;
+use crate::sealed::Row;
 use crate::source::{Finished, Source};
 use crate::window_state::WindowState;
 use crate::windows::Windows;
@@ -44,13 +46,22 @@ impl WorkerLoop {
     /// Restores this worker's part and builds the dataflow, on the worker's own thread. A worker that can't start still
     /// builds it, so that the others come to their end.
     pub fn build(kit: WorkerKit, worker: &mut Worker) -> WorkerLoop {
+        match Width::of(kit.job.config.rows.rollups.words()) {
+            Width::Narrow => WorkerLoop::build_of::<RowRecord>(kit, worker),
+            Width::Wide => WorkerLoop::build_of::<WideRecord>(kit, worker),
+            Width::Widest => WorkerLoop::build_of::<WidestRecord>(kit, worker),
+        }
+    }
+
+    fn build_of<R: Row>(kit: WorkerKit, worker: &mut Worker) -> WorkerLoop {
         let ears = Ears::default();
-        let (source, windows) = parts(&kit).unwrap_or_else(|error| {
+        let (source, windows) = parts::<R>(&kit).unwrap_or_else(|error| {
             kit.failure.set(error);
             nothing(&kit)
         });
+        let source = source.loading(kit.loader);
         let (lead, relayed) = match kit.office {
-            Some(Office::Chief(committer, lookout)) => (Some((committer, lookout)), None),
+            Some(Office::Chief(committer, lookouts)) => (Some((committer, lookouts)), None),
             Some(Office::Relayed(relayed)) => (None, Some(relayed)),
             None => (None, None),
         };
@@ -60,8 +71,8 @@ impl WorkerLoop {
             let ledger = Ledger::new(
                 &start.base,
                 start.positions.clone(),
-                start.timeline.clone(),
-                job.config.rows.window_secs,
+                (start.timeline.clone(), start.swaps.clone()),
+                job.config.rows.rollups,
             );
             let now = (job.clock)() / 1_000_000;
             let numbers = (start.base.number, start.next_number);
@@ -108,7 +119,7 @@ impl WorkerLoop {
 }
 
 /// This worker's partitions and shards.
-fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
+fn parts<R: Row>(kit: &WorkerKit) -> Result<(Source<R>, Windows<R>), JobError> {
     let WorkerKit {
         index: me,
         job,
@@ -132,7 +143,7 @@ fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
         not(feature = "mutants"),
         expect(unused_mut, reason = "changed by mutants only")
     )]
-    let mut sums = PreAggregate::new();
+    let mut sums = PreAggregate::new(config.rows.rollups);
     #[cfg(feature = "mutants")]
     {
         sums.lose_evicted = config.broken(crate::Mutant::EvictedRowLost);
@@ -147,7 +158,7 @@ fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
         versions = versions.newest();
     }
     let down = Downstream {
-        enricher: Enricher::new(versions),
+        enricher: Enricher::new(versions, config.rows.rollups),
         sums,
     };
     let known = u32::try_from(start.positions.len()).unwrap_or(u32::MAX);
@@ -158,12 +169,13 @@ fn parts(kit: &WorkerKit) -> Result<(Source, Windows), JobError> {
 }
 
 /// The parts of a worker that reads and holds nothing.
-fn nothing(kit: &WorkerKit) -> (Source, Windows) {
+fn nothing<R: Row>(kit: &WorkerKit) -> (Source<R>, Windows<R>) {
+    let rollups = kit.job.config.rows.rollups;
     let down = Downstream {
-        enricher: Enricher::new(kit.start.versions.clone()),
-        sums: PreAggregate::new(),
+        enricher: Enricher::new(kit.start.versions.clone(), rollups),
+        sums: PreAggregate::new(rollups),
     };
-    let state = WindowState::new(kit.job.config.rows.window_secs, BTreeSet::new());
+    let state = WindowState::new(rollups, BTreeSet::new());
     let none = (Vec::new(), u32::MAX);
     (
         Source::new(kit.index, &kit.job, none, down, &kit.failure).failed(),

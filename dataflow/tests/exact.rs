@@ -5,11 +5,13 @@ mod oracle;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use flow_dataflow::{JobConfig, SlotTime};
 use flow_proto::{EnrichedFlow, Verdict};
-use flow_tables::{Kind, Source, TableSet};
+use flow_state::{TableVersion, table_hash};
+use flow_tables::{Kind, Order, Source, TableSet};
 use support::config;
 use support::history::{self, Outcome};
 use support::memory::Stored;
@@ -19,20 +21,57 @@ const ASN: &str = "10.0.0.0,10.3.255.255,64500\n10.2.0.0,10.2.255.255,64501\n10.
                    2001:db8::,2001:db8:1:ffff:ffff:ffff:ffff:ffff,64502\n10.6.0.0,10.6.255.255,0";
 const COUNTRY: &str = "10.0.0.0,10.1.255.255,DE\n10.2.0.0,10.4.255.255,NL\n2001:db8:2::,2001:db8:3:ffff:ffff:ffff:ffff:ffff,JP";
 
-fn tables(country: bool) -> (Arc<TableSet>, oracle::Tables) {
-    let mut sources = vec![(Kind::Asn, Source::Text("asn", ASN.as_bytes()))];
-    if country {
-        sources.push((Kind::Country, Source::Text("country", COUNTRY.as_bytes())));
-    }
+const OTHER_ASN: &str =
+    "10.0.0.0,10.1.255.255,64510\n10.2.0.0,10.2.0.255,64501\n2001:db8::,2001:db8:2::,64512";
+
+/// A set as the job has it, and as the oracle does.
+struct Tables {
+    set: Arc<TableSet>,
+    plain: oracle::Tables,
+}
+
+fn tables(asn: &str, country: Option<&str>) -> Tables {
+    let mut sources = vec![(Kind::Asn, Source::Text("asn", asn.as_bytes()))];
+    sources.extend(country.map(|text| (Kind::Country, Source::Text("country", text.as_bytes()))));
     let (set, report) = TableSet::load_sources(&sources).expect("good tables");
     assert!(
         report.tables.iter().all(|table| table.bad_rows == 0),
         "{report:?}"
     );
-    (
-        Arc::new(set),
-        oracle::Tables::from_csv(Some(ASN), country.then_some(COUNTRY)),
-    )
+    Tables {
+        set: Arc::new(set),
+        plain: oracle::Tables::from_csv(Some(asn), country),
+    }
+}
+
+/// What a seed's job is given, and what is swapped in; of some nothing is. Of every second seed the order of AS numbers is not
+/// that of the default, for all exporters or for some.
+fn all_tables(seed: u64) -> Vec<Tables> {
+    let country = seed.is_multiple_of(3).then_some(COUNTRY);
+    let mut given = tables(ASN, country);
+    let set = Arc::make_mut(&mut given.set);
+    if seed % 4 == 1 {
+        set.asn_order.all = Order::FlowTable;
+        given.plain.orders.insert(None, vec!["flow", "table"]);
+    }
+    if seed % 4 == 3 {
+        let all = [(Order::Flow, "flow"), (Order::Table, "table")];
+        for (last, (order, asked)) in (1..).zip(all) {
+            let exporter = Ipv4Addr::new(192, 0, 2, last);
+            let mapped = exporter.to_ipv6_mapped().octets();
+            set.asn_order.exporters.insert(mapped, order);
+            given
+                .plain
+                .orders
+                .insert(Some(exporter.into()), vec![asked]);
+        }
+    }
+    let mut all = vec![given];
+    if !seed.is_multiple_of(5) {
+        all.push(tables(OTHER_ASN, Some(COUNTRY)));
+        all.push(tables(OTHER_ASN, None));
+    }
+    all
 }
 
 /// What the oracle says of a history's topic and timeline.
@@ -40,8 +79,14 @@ fn expected(
     records: &[Vec<Stored>],
     outcome: &Outcome,
     config: &JobConfig,
-    tables: &oracle::Tables,
+    tables: &[Tables],
 ) -> oracle::Output {
+    let of_hash = |hash: &str| {
+        let set = |tables: &&Tables| table_hash(&tables.set.archive()) == hash;
+        let found = tables.iter().find(set);
+        found.expect("one of the test's").plain.clone()
+    };
+    let versions = outcome.checkpoint.timeline.versions.iter();
     let cut = &outcome.checkpoint.cut;
     let partitions = (0u32..)
         .zip(records)
@@ -78,7 +123,9 @@ fn expected(
                 offsets: e.offsets.clone(),
             })
             .collect(),
-        versions: vec![(0, tables.clone())],
+        versions: versions
+            .map(|(from, version)| (*from, of_hash(&version.hash)))
+            .collect(),
         config: oracle::Config {
             slot_time,
             ..oracle::Config::default()
@@ -144,8 +191,15 @@ fn compare(outcome: &Outcome, expected: &oracle::Output) -> Result<(), String> {
 
 /// Compares raw flows with what they must make up: rows where they count, and the refused by reason. The oracle's rows
 /// are those below the cut, complete or not, so nothing is left out.
-fn compare_raw(flows: &[EnrichedFlow], expected: &oracle::Output) -> Result<(), String> {
-    let with_country = expected.rows.keys().any(|(rollup, ..)| *rollup == 1);
+fn compare_raw(
+    flows: &[EnrichedFlow],
+    expected: &oracle::Output,
+    versions: &[(u64, TableVersion)],
+) -> Result<(), String> {
+    let with_country = |slot| {
+        let in_slot = (1, slot, [0; 3])..(1, slot + 1, [0; 3]);
+        expected.rows.range(in_slot).next().is_some()
+    };
     let (mut rows, mut total) = (BTreeMap::new(), oracle::Slot::default());
     for flow in flows {
         match flow.verdict {
@@ -166,11 +220,15 @@ fn compare_raw(flows: &[EnrichedFlow], expected: &oracle::Output) -> Result<(), 
             row.iter_mut().zip(more).for_each(|(sum, n)| *sum += n);
         };
         add(0, flow.src_as, flow.dst_as);
-        if with_country {
+        if with_country(flow.slot_secs) {
             add(1, flow.src_country, flow.dst_country);
         }
-        if flow.table_version != 1 {
-            return Err(format!("{flow:?}: not enriched"));
+        let holds = versions
+            .iter()
+            .rev()
+            .find(|(from, _)| *from <= flow.slot_secs);
+        if Some(flow.table_version) != holds.map(|(_, version)| version.number) {
+            return Err(format!("{flow:?}: not that version of {versions:?}"));
         }
     }
     if total != expected.total() {
@@ -199,7 +257,8 @@ fn check(seed: u64, config: &JobConfig, worker_counts: &[usize]) -> Result<Outco
         packs: 300,
     };
     let records = topic(seed, shape);
-    let (set, plain) = tables(seed.is_multiple_of(3));
+    let tables = all_tables(seed);
+    let sets: Vec<_> = tables.iter().map(|it| Arc::clone(&it.set)).collect();
     let slot_time = [
         SlotTime::Received,
         SlotTime::Start,
@@ -213,17 +272,18 @@ fn check(seed: u64, config: &JobConfig, worker_counts: &[usize]) -> Result<Outco
     // A seal costs one row for each shard at least: in up to 256 slices, in a few, in one.
     config.turn_rows = [5, 100, 400_000][(seed % 3) as usize];
     let config = &config;
-    let outcome = history::run(seed, config, &set, records.clone(), worker_counts);
-    let expected = expected(&records, &outcome, config, &plain);
+    let outcome = history::run(seed, config, &sets, records.clone(), worker_counts);
+    let expected = expected(&records, &outcome, config, &tables);
     compare(&outcome, &expected)?;
-    compare_raw(&support::raw::flows(&outcome, config, &set), &expected)?;
+    let raw = support::raw::flows(&outcome, config, &sets[0]);
+    compare_raw(&raw, &expected, &outcome.checkpoint.timeline.versions)?;
     Ok(outcome)
 }
 
 #[test]
 fn rows_equal_the_oracle_whatever_happens() {
     let (mut rows, mut attempts, mut added, mut refused) = (0, 0, 0, [0; 3]);
-    let (mut gaps, mut marked) = (0, 0);
+    let (mut gaps, mut marked, mut swaps) = (0, 0, 0);
     for seed in 0..60 {
         let outcome =
             check(seed, &config(), &[1, 2, 4]).unwrap_or_else(|e| panic!("seed {seed}: {e}"));
@@ -232,6 +292,7 @@ fn rows_equal_the_oracle_whatever_happens() {
         added += outcome.added;
         let checkpoint = &outcome.checkpoint;
         gaps += checkpoint.gaps.len();
+        swaps += checkpoint.timeline.versions.len() - 1;
         let slots = checkpoint.slots.keys();
         marked += slots
             .filter(|slot| !checkpoint.missing_partitions(**slot).is_empty())
@@ -243,9 +304,10 @@ fn rows_equal_the_oracle_whatever_happens() {
         }
     }
     println!(
-        "{rows} rows, {attempts} attempts, {added} partitions added, {gaps} gaps that mark {marked} slots, refused (early, late, implausible) {refused:?}"
+        "{rows} rows, {attempts} attempts, {added} partitions added, {gaps} gaps that mark {marked} slots, {swaps} swaps, refused (early, late, implausible) {refused:?}"
     );
     assert!(added > 20, "{added} partitions added");
+    assert!(swaps > 60, "{swaps} swaps");
     assert!(gaps > 20 && marked > gaps, "{gaps} gaps, {marked} slots");
     assert!(
         refused.iter().all(|n| *n > 100),

@@ -125,7 +125,7 @@ fn check(seed: u64, seen: &mut Seen) {
     let times = [SlotTime::Received, SlotTime::Start, SlotTime::End];
     config.rows.slot_time = times[(seed % 3) as usize];
     config.accept_gap = seed % 5 == 1;
-    let outcome = history::run(seed, &config, &tables(), records.clone(), &[1, 2, 4]);
+    let outcome = history::run(seed, &config, &[tables()], records.clone(), &[1, 2, 4]);
     let expected = expected(&records, &outcome, &config);
     let slots: Vec<u64> = expected
         .slots

@@ -20,7 +20,7 @@ pub(crate) fn of(error: &Error) -> io::Error {
     let (kind, advice) = match (error, code) {
         (_, "NoSuchBucket") => (
             FaultKind::Refused,
-            "there is no such bucket; make it, or correct --state",
+            "there is no such bucket; make it, or correct the URL",
         ),
         (Error::NotFound { .. }, _) => return ErrorKind::NotFound.into(),
         (
@@ -47,7 +47,7 @@ pub(crate) fn of(error: &Error) -> io::Error {
             (None, true) => (FaultKind::Unreachable, "the store has a fault of its own"),
             (None, false) if code.is_empty() && NO_S3.iter().any(|no| said.contains(no)) => (
                 FaultKind::Refused,
-                "the endpoint does not answer as S3 does; correct endpoint= in --state",
+                "the endpoint does not answer as S3 does; correct endpoint= in its URL",
             ),
             (None, false) => (FaultKind::Failed, "the store has refused it"),
         },

@@ -6,6 +6,7 @@
 mod connector;
 mod digest;
 mod fault;
+mod fetch;
 mod reading;
 mod remote;
 mod runtime;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use flow_state::{StateError, StateStore};
 
+pub use fetch::{FetchError, fetch};
 pub use remote::Remote;
 pub use url::{Address, Place};
 

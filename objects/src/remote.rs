@@ -13,7 +13,8 @@ use bytes::Bytes;
 use flow_state::{Objects, Opened, Placed};
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    Error, GetOptions, GetRange, ListResult, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
+    PutPayload,
 };
 
 use crate::fault;
@@ -70,7 +71,28 @@ impl Remote {
     }
 }
 
+impl Remote {
+    /// Times of modification, in microseconds (no store tells more), and names of the objects right below a folder.
+    pub(crate) fn times(&self, folder: &str) -> io::Result<Vec<(i64, String)>> {
+        let listed = self.inner.listed(folder)?;
+        let objects = listed.objects.into_iter().filter_map(|object| {
+            let name = object.location.filename()?.to_owned();
+            Some((object.last_modified.timestamp_micros(), name))
+        });
+        Ok(objects.collect())
+    }
+}
+
 impl Inner {
+    fn listed(&self, folder: &str) -> io::Result<ListResult> {
+        let path = self.path(folder);
+        let listed = self.answer(0, |store| async move {
+            let prefix = Some(&path).filter(|path| !path.is_root());
+            store.list_with_delimiter(prefix).await
+        });
+        listed?.map_err(|error| fault::of(&error))
+    }
+
     fn path(&self, name: &str) -> Path {
         self.prefix
             .parts()
@@ -145,12 +167,7 @@ impl Objects for Remote {
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let path = self.inner.path(folder);
-        let listed = self.inner.answer(0, |store| async move {
-            let prefix = Some(&path).filter(|path| !path.is_root());
-            store.list_with_delimiter(prefix).await
-        });
-        let listed = listed?.map_err(|error| fault::of(&error))?;
+        let listed = self.inner.listed(folder)?;
         let objects = listed.objects.iter().map(|object| &object.location);
         let folders = listed.common_prefixes.iter().filter(|_| folder.is_empty());
         let mut names: Vec<String> = objects

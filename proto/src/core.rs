@@ -29,6 +29,8 @@ pub struct FlowCore {
     pub src_addr: Addr,
     /// Destination address.
     pub dst_addr: Addr,
+    /// Exporter.
+    pub exporter: Addr,
     /// Source AS as sent.
     pub src_as: u32,
     /// Destination AS as sent.
@@ -47,6 +49,7 @@ enum Action {
     SamplingRate,
     SrcAddr,
     DstAddr,
+    Exporter,
     Bytes,
     Packets,
     SrcAs,
@@ -88,6 +91,7 @@ macro_rules! flow_actions {
             actions[7 << 3 | BYTES] = Action::DstAddr;
             actions[9 << 3 | VARINT] = Action::Bytes;
             actions[10 << 3 | VARINT] = Action::Packets;
+            actions[11 << 3 | BYTES] = Action::Exporter;
             actions[14 << 3 | VARINT] = Action::SrcAs;
             actions[15 << 3 | VARINT] = Action::DstAs;
             actions[30 << 3 | VARINT] = Action::Etype;
@@ -154,6 +158,7 @@ impl Reading {
             Action::SamplingRate => flow.sampling_rate = cursor.varint()?,
             Action::SrcAddr => flow.src_addr = address(cursor.bytes()?),
             Action::DstAddr => flow.dst_addr = address(cursor.bytes()?),
+            Action::Exporter => flow.exporter = address(cursor.bytes()?),
             Action::Bytes => flow.bytes = cursor.varint()?,
             Action::Packets => flow.packets = cursor.varint()?,
             Action::SrcAs => flow.src_as = low(cursor.varint()?),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use flow_dataflow::{
-    Crew, Did, Job, JobConfig, JobError, Metrics, Plan, RawReader, Status, Turns, key,
+    Crew, Did, Job, JobConfig, JobError, Metrics, Plan, RawReader, Status, TableShelf, Turns, key,
 };
 use flow_sinks::{Backoff, Follower, FollowerConfig, RawFollower, Share, SinkError, Step};
 use flow_state::{Acks, Published, StateError, StateStore};
@@ -127,7 +127,7 @@ impl Attempt {
         for (p, process) in self.processes.iter().enumerate() {
             for (i, desk) in process.desks.iter().enumerate() {
                 let weight = desk.as_ref().map(|desk| match desk.did {
-                    _ if desk.name == "lookout" => 1,
+                    _ if ["lookout", "swaps"].contains(&desk.name) => 1,
                     Did::Nothing => 2,
                     _ => 8,
                 });
@@ -296,10 +296,11 @@ impl Process {
             process,
             ..setting.config.clone()
         };
-        let tables = match process {
+        let given = match process {
             0 => Arc::clone(&setting.tables),
             _ => Arc::new(TableSet::default()),
         };
+        let tables = TableShelf::new(state.clone(), given);
         let published = Published::new();
         let databases: &[Database] = if process == 0 {
             &setting.databases
@@ -335,8 +336,7 @@ impl Process {
             let reader = RawReader::new(
                 Arc::new(setting.topic.clone()),
                 config.clone(),
-                state.clone(),
-                Arc::clone(&tables),
+                tables.clone(),
             );
             #[cfg_attr(feature = "mutants", expect(unused_mut, reason = "made anew"))]
             let mut follower = RawFollower::new(
@@ -402,7 +402,7 @@ fn follower_config(config: &JobConfig, (id, base): (&str, u64), world: &World) -
         shards: (0..key::SHARDS)
             .filter_map(|shard| u16::try_from(shard).ok())
             .collect(),
-        window_secs: config.rows.window_secs,
+        rollups: config.rows.rollups,
         share: Share {
             process: config.process,
             processes: config.processes,

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flow_proto::Rollup;
 use flow_sinks::{Applied, Cursors, Delta, Sink, SinkError, SlotRow};
 
 use crate::recorded::Recordings;
@@ -128,10 +127,7 @@ impl Database {
                     inner.tables.set_slot(row, delta.to);
                 }
             }
-            for row in delta
-                .retired_through_secs
-                .map_or_else(Vec::new, |line| inner.tables.retiring(line))
-            {
+            for row in inner.tables.retiring(delta.retired_through) {
                 inner.tables.set_slot(row, delta.to);
             }
         }
@@ -189,8 +185,9 @@ impl Database {
         }
         let count = rows.len() as u64;
         let mut by_rollup = rows.clone();
-        for rollup in Rollup::ALL {
-            let of_it = by_rollup.extract_if(.., |row| row.key.0 == rollup as u16);
+        let numbers: BTreeSet<u16> = rows.iter().map(|row| row.key.0).collect();
+        for number in numbers {
+            let of_it = by_rollup.extract_if(.., |row| row.key.0 == number);
             let of_it: Vec<Written> = of_it.collect();
             if !of_it.is_empty() {
                 self.insert(Flying::Rows(of_it))?;
@@ -205,14 +202,12 @@ impl Database {
                     .iter()
                     .filter_map(|row| inner.tables.merged(row)),
             );
-            if let Some(line) = delta.retired_through_secs {
-                let known: Vec<_> = slots
-                    .iter()
-                    .map(|row| (row.rollup, row.slot_secs))
-                    .collect();
-                let others = inner.tables.retiring(line).into_iter();
-                slots.extend(others.filter(|row| !known.contains(&(row.rollup, row.slot_secs))));
-            }
+            let known: Vec<_> = slots
+                .iter()
+                .map(|row| (row.rollup, row.slot_secs))
+                .collect();
+            let others = inner.tables.retiring(delta.retired_through).into_iter();
+            slots.extend(others.filter(|row| !known.contains(&(row.rollup, row.slot_secs))));
         }
         if !slots.is_empty() {
             self.insert(Flying::Slots(slots, delta.to))?;

@@ -7,16 +7,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use flow_dataflow::RowConfig;
-use flow_proto::Rollup;
 use flow_sinks::{SlotState, StoredSlot, slot_state};
-use flow_state::{Checkpoint, Group, SlotCounts, StateStore};
+use flow_state::{Checkpoint, SlotCounts, StateStore};
 
 use crate::computed::Computed;
 use crate::database::Database;
 use crate::judge::{Asked, judge};
 use crate::mutant::Mutant;
 use crate::replacement;
-use crate::replayer::{Order, Span, Why, records};
+use crate::replayer::{Order, Span, Why, views, words};
+use crate::rows::padded;
 
 /// Job and store as it has found them.
 pub(crate) struct Base {
@@ -86,16 +86,16 @@ impl Order {
         let mut slots = computed.slots();
         slots.extend(expected.slots.range(from..to).map(|(slot, _)| *slot));
         for slot_secs in slots {
-            for rollup in Rollup::ALL {
-                let number = rollup as u16;
+            for rollup in self.config.rows.rollups.iter() {
+                let number = rollup.number();
                 let all = (number, slot_secs, [0; 3])..=(number, slot_secs, [u32::MAX; 3]);
-                let want: BTreeMap<[u32; 3], [u64; 6]> = expected
+                let want: BTreeMap<Vec<u32>, [u64; 6]> = expected
                     .rows
                     .range(all)
-                    .map(|((_, _, key), sums)| (*key, *sums))
+                    .map(|((_, _, key), sums)| (key[..rollup.words()].to_vec(), *sums))
                     .collect();
                 let got = computed.totals(rollup, slot_secs)?;
-                let got = got.iter().map(|(key, sums)| (*key, sums.values()));
+                let got = got.iter().map(|(key, sums)| (key.clone(), sums.values()));
                 if !got.eq(want.clone()) {
                     self.world.violated(format!(
                         "replay of {:?} at {}, {asked:?}: {rollup:?} {slot_secs} is not {want:?}",
@@ -125,16 +125,17 @@ impl Order {
         }
         let wanted = self.wanted(base, computed, slot)?;
         let of_store = known.map_or(0, |slot| slot.generation);
-        let (mut differs, records) = (false, records(&wanted)?);
-        for rollup in Rollup::ALL {
-            let place = (rollup as u16, slot);
+        let words = words(&wanted, self.config.rows.rollups)?;
+        let (mut differs, records) = (false, views(&words, self.config.rows.rollups));
+        for rollup in self.config.rows.rollups.iter() {
+            let place = (rollup.number(), slot);
             let stored = self.store.rows_of(place)?;
             let stored = stored.iter().map(|row| {
                 let possible = row.generation() == of_store;
                 (row.key.2, row.sums, row.table_version, possible)
             });
-            let ours = records.iter().filter(|row| row.rollup == rollup as u16);
-            let ours = ours.map(|row| (row.key, row.sums, wanted.table_version, true));
+            let ours = records.iter().filter(|row| row.rollup == rollup.number());
+            let ours = ours.map(|row| (padded(row.key), *row.sums, wanted.table_version, true));
             differs |= !stored.eq(ours);
         }
         differs |= match known {
@@ -163,11 +164,7 @@ impl Base {
     }
 
     pub(crate) fn state_of(&self, slot_secs: u64, rows: &RowConfig) -> SlotState {
-        let group = Group {
-            rollup: Rollup::As as u16,
-            slot_secs,
-        };
-        slot_state(&self.checkpoint, group, rows.window_secs)
+        slot_state(&self.checkpoint, rows.rollups.base(), slot_secs)
     }
 
     /// Every slot of the range of which anybody knows anything.

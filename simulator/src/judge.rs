@@ -3,11 +3,43 @@
 //! The oracle is that of `dataflow/tests`: one thread, `prost`, wide integers, no code of the job.
 
 use flow_dataflow::{RowConfig, SlotTime};
+use flow_proto::Rollups;
 use flow_state::Checkpoint;
 
 use crate::oracle;
 use crate::tables;
 use crate::topic::SimTopic;
+
+/// What `longer` has beside the standard rollups, as the oracle sums it: from the flows, whatever feeds it in the job.
+const MORE: [oracle::More; 4] = [
+    oracle::More {
+        parts: &[0, 2],
+        window_secs: 900,
+    },
+    oracle::More {
+        parts: &[2],
+        window_secs: 1_800,
+    },
+    oracle::More {
+        parts: &[1],
+        window_secs: 300,
+    },
+    oracle::More {
+        parts: &[2, 0],
+        window_secs: 600,
+    },
+];
+
+/// The standard rollups, and some with longer slots: fed by the first, fed by one that is fed, fed within the same slot.
+///
+/// # Panics
+/// If they can't be.
+#[must_use]
+pub fn longer() -> Rollups {
+    let standard = Rollups::STANDARD.to_string();
+    let more = "rollup_15m=src_as,etype@15m rollup_30m=etype@30m rollup_dst=dst_as rollup_10m=etype,src_as@10m";
+    Rollups::parse(&[&standard, more], 300).expect("rollups")
+}
 
 /// What is asked of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +96,10 @@ pub(crate) fn judge(
             lateness_secs: rows.lateness_secs,
             slot_time,
             every: asked == Asked::Every,
+            more: match rows.rollups == Rollups::STANDARD {
+                true => &[],
+                false => &MORE,
+            },
             ..oracle::Config::default()
         },
         fates: asked == Asked::Fates,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_proto::{Rollup, Verdict};
+use flow_proto::{Rollups, Verdict};
 use flow_sinks::SlotState;
 use flow_state::{Checkpoint, Objects, SlotCounts};
 
@@ -33,8 +33,9 @@ impl Sim {
         }
         for database in &self.databases {
             database.land_all();
-            rows(database, (&expected, &self.recordings), newest)?;
-            slots(database, (&expected, &self.recordings), newest)?;
+            let expected = (&expected, self.config.rows.rollups);
+            rows(database, expected, &self.recordings, newest)?;
+            slots(database, expected, &self.recordings, newest)?;
         }
         for database in &self.raw_databases {
             database.land_all();
@@ -79,17 +80,20 @@ impl Sim {
 /// some of the next generation stand beside them, as recorded, too.
 fn rows(
     database: &Database,
-    (expected, recordings): (&Output, &Recordings),
+    (expected, rollups): (&Output, Rollups),
+    recordings: &Recordings,
     newest: &Checkpoint,
 ) -> Result<(), String> {
-    let version = |slot: u64| {
+    // A longer slot names the version of the last one within it.
+    let version = |rollup: u16, slot: u64| {
+        let slot = rollups.end(rollup, slot) - 300;
         let versions = newest.timeline.versions.iter().rev();
         let mut holds = versions.filter(|(from, _)| *from <= slot);
         holds.next().map_or(0, |(_, version)| version.number)
     };
     let want = expected.rows.iter();
     let mut want: BTreeMap<_, _> = want
-        .map(|(key, sums)| (*key, (*sums, version(key.1))))
+        .map(|(key, sums)| (*key, (*sums, version(key.0, key.1))))
         .collect();
     let got: BTreeMap<_, _> = database.look(|tables| {
         want.retain(|key, _| tables.floor((key.0, key.1)) == 0);
@@ -112,26 +116,28 @@ fn rows(
 
 fn slots(
     database: &Database,
-    (expected, recordings): (&Output, &Recordings),
+    (expected, rollups): (&Output, Rollups),
+    recordings: &Recordings,
     newest: &Checkpoint,
 ) -> Result<(), String> {
-    let state = |slot: u64| match slot {
+    let state = |slot: u64, end: u64| match slot {
         0 => SlotState::Elsewhere,
-        slot if slot < newest.timeline.retired_secs => SlotState::Retired,
+        _ if end <= newest.timeline.retired_secs => SlotState::Retired,
         _ => SlotState::Open, // of what was refused there
     };
     let mut want = BTreeMap::new();
     for (slot, counts) in &expected.slots {
-        let rollups = if *slot == 0 {
-            &Rollup::ALL[..1]
-        } else {
-            &Rollup::ALL[..]
-        };
-        want.extend(
-            rollups
-                .iter()
-                .map(|rollup| ((*rollup as u16, *slot), (state(*slot), *counts))),
-        );
+        let all = rollups.iter().take(if *slot == 0 { 1 } else { usize::MAX });
+        for rollup in all {
+            let start = slot / rollup.window_secs() * rollup.window_secs();
+            let end = start + rollup.window_secs();
+            let held = want.entry((rollup.number(), start));
+            let (_, all): &mut (_, Slot) = held.or_insert((state(*slot, end), Slot::default()));
+            all.flows += counts.flows;
+            all.too_early += counts.too_early;
+            all.too_late += counts.too_late;
+            all.implausible += counts.implausible;
+        }
     }
     let counts = |counts: SlotCounts| Slot {
         flows: counts.flows,

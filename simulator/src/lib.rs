@@ -41,6 +41,7 @@ mod rows;
 mod schedule;
 mod scratch;
 mod sim;
+mod swapper;
 mod tables;
 mod topic;
 mod worker;
@@ -48,6 +49,7 @@ mod world;
 
 use flow_dataflow::JobConfig;
 
+pub use judge::longer;
 pub use mutant::Mutant;
 
 /// What has come of a run.
@@ -61,6 +63,8 @@ pub struct Outcome {
     pub attempts: u64,
     /// Starts of a replay.
     pub replays: u64,
+    /// Swaps of tables while a job ran, among the last ones decided.
+    pub swaps: u64,
     /// What has happened, line by line, if it was asked for.
     pub trace: Vec<String>,
     /// Of all lines, kept or not: two runs with one digest went the same way.
@@ -107,6 +111,7 @@ fn go(mut sim: sim::Sim) -> Outcome {
         checkpoints: sim.chain.newest().map_or(0, |newest| newest.number),
         attempts: sim.attempts,
         replays: sim.replayer_number,
+        swaps: sim.swaps(),
         trace,
         digest,
     }

@@ -6,10 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow_proto::RowRecord;
+use flow_proto::{RowView, Width};
 use flow_state::{SlotCounts, StateStore};
 
-use crate::rows::{Key, Written};
+use crate::rows::{Key, Written, padded};
 
 /// One generation of a slot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,15 +35,18 @@ impl Recordings {
                 break;
             };
             let revision = u64::from(generation) << 48 | replaced.number;
-            let row = |record: &RowRecord| Written {
-                key: (record.rollup, record.slot_secs, record.key),
-                sums: record.sums,
+            let row = |record: RowView<'_>| Written {
+                key: (record.rollup, record.slot_secs, padded(record.key)),
+                sums: *record.sums,
                 table_version: replaced.table_version,
                 revision,
             };
-            let records: Vec<RowRecord> = replaced.records().ok_or("records of another size")?;
+            // All simulated keys are short.
+            let words = replaced.words(Width::Narrow.record_bytes());
+            let words = words.ok_or("records of another size")?;
+            let records = Width::Narrow.rows(&words).map(row);
             let found = Recording {
-                rows: records.iter().map(|it| (row(it).key, row(it))).collect(),
+                rows: records.map(|row| (row.key, row)).collect(),
                 counts: replaced.counts,
             };
             let at = (slot_secs, u64::from(generation));

@@ -62,7 +62,7 @@ impl Replacing {
     }
 
     fn places(&self) -> impl Iterator<Item = (Place, u64)> {
-        let place = |slot: &SlotRow| ((slot.rollup as u16, slot.slot_secs), slot.generation);
+        let place = |slot: &SlotRow| ((slot.rollup.number(), slot.slot_secs), slot.generation);
         self.slots.iter().map(place)
     }
 }
@@ -88,7 +88,7 @@ impl Database {
         };
         let slots = self.look(|tables| {
             let base = tables.slots.iter();
-            let base = base.filter(|((rollup, _), _)| *rollup == Rollup::As as u16);
+            let base = base.filter(|((rollup, _), _)| *rollup == Rollup::AS.number());
             base.map(|(_, row)| stored(row)).collect()
         });
         Ok((cursors, slots))
@@ -193,8 +193,9 @@ impl Database {
                 Ok(false)
             }
             Phase::Rows => {
-                for rollup in Rollup::ALL {
-                    let ours = it.rows.iter().filter(|row| row.key.0 == rollup as u16);
+                let numbers: BTreeSet<u16> = it.rows.iter().map(|row| row.key.0).collect();
+                for number in numbers {
+                    let ours = it.rows.iter().filter(|row| row.key.0 == number);
                     let ours: Vec<Written> = ours.copied().collect();
                     if !ours.is_empty() {
                         self.insert(Flying::Rows(ours))?;

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use flow_dataflow::{Asked, Counting, JobConfig, Replay, SamplingRates};
-use flow_proto::RowRecord;
+use flow_proto::{Rollups, RowView};
 use flow_state::{Replaced, StateStore};
 
 use crate::computed::Computed;
@@ -236,11 +236,14 @@ impl Order {
     }
 
     fn written(&self, base: &Base, replaced: &Replaced) -> Result<Replacing, Why> {
-        let rows = records(replaced)?;
+        let rollups = self.config.rows.rollups;
+        let words = words(replaced, rollups)?;
+        let rows = views(&words, rollups);
         let now = self.world.now_ns() / 1_000_000_000;
-        let slots = replacement::slots(replaced, &base.checkpoint, now);
+        let slots = replacement::slots(replaced, rollups, &base.checkpoint, now);
         let recorded = Recorded {
             rows: &rows,
+            rollups,
             replaced,
         };
         let job = &base.checkpoint.job;
@@ -248,7 +251,13 @@ impl Order {
     }
 }
 
-pub(crate) fn records(replaced: &Replaced) -> Result<Vec<RowRecord>, Why> {
-    let records = replaced.records();
-    records.ok_or_else(|| Why("the record has rows of another size".to_owned()))
+/// The words of a record's rows.
+pub(crate) fn words(replaced: &Replaced, rollups: Rollups) -> Result<Vec<u64>, Why> {
+    let words = replaced.words(rollups.width().record_bytes());
+    words.ok_or_else(|| Why("the record has rows of another size".to_owned()))
+}
+
+/// The rows that the words are.
+pub(crate) fn views(words: &[u64], rollups: Rollups) -> Vec<RowView<'_>> {
+    rollups.width().rows(words).collect()
 }

@@ -115,7 +115,7 @@ impl Sim {
             .world
             .roll(|dice| (dice.chance(150), 100 + dice.roll(200)));
         let longer = if self.at_length { LONGER } else { 1 };
-        if !tried && !self.at_length {
+        if self.starts == 0 || !tried && !self.at_length {
             return Ok(());
         }
         self.disputed = self.any_disputed()?;

@@ -122,7 +122,7 @@ impl Sim {
         self.look();
     }
 
-    /// Everything is read and retired, and every follower is there.
+    /// Everything is read and retired, every request is decided, and every follower is there.
     fn is_at_rest(&self) -> bool {
         let Some(newest) = self.chain.newest() else {
             return false;
@@ -132,7 +132,8 @@ impl Sim {
             at.map_or(0, |at| at.offset) == self.topic.records(p).len() as u64
         });
         let retired = newest.timeline.retired_secs >= self.goal();
+        let decided = self.requests_are_decided();
         let job = self.jobs.first();
-        read && retired && job.is_some_and(|job| job.attempt.caught_up(newest.number))
+        read && retired && decided && job.is_some_and(|job| job.attempt.caught_up(newest.number))
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flow_proto::Sums;
+use flow_proto::{Rollup, Sums};
 use flow_sinks::{Row, SlotRow, SlotState};
 
 use crate::mutant::Mutant;
@@ -16,6 +16,16 @@ use crate::world::World;
 
 /// (rollup, slot, key), as the oracle names rows.
 pub(crate) type Key = (u16, u64, [u32; 3]);
+
+/// A key of the simulated rollups: none has more than three words.
+pub(crate) fn padded(key: &[u32]) -> [u32; 3] {
+    let mut padded = [0; 3];
+    padded
+        .iter_mut()
+        .zip(key)
+        .for_each(|(word, of)| *word = *of);
+    padded
+}
 
 /// One row of a delta.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +39,12 @@ pub(crate) struct Written {
 impl Written {
     pub(crate) fn of(row: &Row<'_>) -> Written {
         Written {
-            key: (row.rollup as u16, row.record.slot_secs, row.record.key),
-            sums: row.record.sums,
+            key: (
+                row.rollup.number(),
+                row.record.slot_secs,
+                padded(row.record.key),
+            ),
+            sums: *row.record.sums,
             table_version: row.table_version,
             revision: row.revision,
         }
@@ -157,7 +171,7 @@ impl Tables {
 
     /// A slot's row comes in, written by checkpoint `by`.
     pub(crate) fn set_slot(&mut self, row: SlotRow, by: u64) {
-        let place = (row.rollup as u16, row.slot_secs);
+        let place = (row.rollup.number(), row.slot_secs);
         let revision = row.generation << 48 | by;
         let mut risen = row.generation > 0;
         if let Some((newer, old)) = self.slots.get(&place) {
@@ -234,7 +248,7 @@ impl Tables {
 
     /// The row that stands there after this one: what a delta leaves out stays. `None`: nothing changes.
     pub(crate) fn merged(&self, row: &SlotRow) -> Option<SlotRow> {
-        let old = self.slots.get(&(row.rollup as u16, row.slot_secs));
+        let old = self.slots.get(&(row.rollup.number(), row.slot_secs));
         let Some((_, old)) = old else {
             return row.counts.is_some().then(|| row.clone());
         };
@@ -253,11 +267,15 @@ impl Tables {
         })
     }
 
-    /// Slots that start at or below the line and are not retired yet.
-    pub(crate) fn retiring(&self, line: u64) -> Vec<SlotRow> {
+    /// Slots that start at or below the line of their rollup and are not retired yet.
+    pub(crate) fn retiring(&self, lines: &[(Rollup, u64)]) -> Vec<SlotRow> {
         let slots = self.slots.values().map(|(_, row)| row);
+        let over = |row: &SlotRow| {
+            let mut lines = lines.iter();
+            lines.any(|(rollup, line)| row.rollup == *rollup && row.slot_secs <= *line)
+        };
         slots
-            .filter(|row| row.slot_secs <= line && rank(row.state) < rank(SlotState::Retired))
+            .filter(|row| over(row) && rank(row.state) < rank(SlotState::Retired))
             .map(|row| SlotRow {
                 state: SlotState::Retired,
                 ..row.clone()

@@ -51,8 +51,10 @@ impl Sim {
         } else if x < 100_000 {
             let which = self.world.roll(|dice| dice.index(self.databases.len()));
             self.databases[which].land();
-        } else if x < 103_000 {
+        } else if x < 101_000 {
             self.tables = self.world.roll(|dice| dice.index(tables::sets().len()));
+        } else if x < 103_000 {
+            self.ask_for_tables();
         } else if x < 103_000 + self.pace.arrivals * 1_000 {
             self.arrive();
         } else if x < 103_000 + (self.pace.arrivals + self.replaying) * 1_000 {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use flow_dataflow::{Counting, JobConfig, Replay};
+use flow_proto::Rollups;
 use flow_state::StateStore;
 use flow_tables::TableSet;
 
@@ -26,6 +27,7 @@ pub(crate) struct Scratch {
     world: World,
     counting: Counting,
     replay: Arc<Replay>,
+    rollups: Rollups,
 }
 
 impl Scratch {
@@ -73,6 +75,7 @@ impl Scratch {
             world,
             counting,
             replay,
+            rollups: order.config.rows.rollups,
         })
     }
 
@@ -104,6 +107,7 @@ impl Scratch {
         Ok(Computed {
             counting: self.counting,
             replay: self.replay,
+            rollups: self.rollups,
             checkpoint: state.newest()?,
             state,
         })

@@ -98,6 +98,7 @@ impl Sim {
                     SlotTime::Received,
                     SlotTime::End,
                 ]),
+                rollups: config.rows.rollups,
                 ..RowConfig::default()
             },
             checkpoint_millis: dice.pick(&[2_000, 4_000, 10_000]),
@@ -112,6 +113,11 @@ impl Sim {
             arrivals: dice.pick(&[30, 60, 120]),
             millis: dice.pick(&[400, 1_000, 2_000]),
         });
+        // Where there are longer slots, replays do not replace those within them.
+        let starts = match config.rows.rollups.windows_secs().len() {
+            1 => STARTS,
+            _ => 0,
+        };
         Sim {
             world,
             topic,
@@ -128,7 +134,7 @@ impl Sim {
             recordings,
             replayers: Vec::new(),
             replays: 0,
-            starts: STARTS,
+            starts,
             at_length: false,
             replayer_number: 0,
             disputed: None,

@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "a test's output")]
 
 use flow_dataflow::JobConfig;
-use flow_simulator::{Mutant, Outcome, run, run_replays};
+use flow_simulator::{Mutant, Outcome, longer, run, run_replays};
 
 fn number(name: &str, otherwise: u64) -> u64 {
     let given = std::env::var(name).ok();
@@ -18,12 +18,14 @@ fn all_hold(test: &str, seeds: u64, run: impl Fn(u64, bool) -> Outcome) {
     let first = number("FLOW_PIPELINE_FIRST_SEED", 1);
     let seeds = number("FLOW_PIPELINE_SEEDS", seeds);
     let traced = number("FLOW_PIPELINE_TRACE", 0) > 0;
-    let (mut checkpoints, mut attempts, mut replays, mut broken) = (0, 0, 0, Vec::new());
+    let (mut checkpoints, mut attempts, mut replays, mut swaps, mut broken) =
+        (0, 0, 0, 0, Vec::new());
     for seed in first..first + seeds {
         let outcome = run(seed, traced);
         checkpoints += outcome.checkpoints;
         attempts += outcome.attempts;
         replays += outcome.replays;
+        swaps += outcome.swaps;
         outcome.trace.iter().for_each(|line| println!("{line}"));
         if let Some(what) = outcome.violation {
             println!(
@@ -34,7 +36,7 @@ fn all_hold(test: &str, seeds: u64, run: impl Fn(u64, bool) -> Outcome) {
         }
     }
     println!(
-        "{seeds} seeds from {first}: {checkpoints} checkpoints, {attempts} starts, {replays} replays"
+        "{seeds} seeds from {first}: {checkpoints} checkpoints, {attempts} starts, {replays} replays, {swaps} swaps"
     );
     assert!(broken.is_empty(), "seeds {broken:?}");
 }
@@ -43,6 +45,17 @@ fn all_hold(test: &str, seeds: u64, run: impl Fn(u64, bool) -> Outcome) {
 fn every_law_holds_in_every_seed() {
     let run = |seed, traced| run(seed, traced, JobConfig::default());
     all_hold("every_law", 1_500, run);
+}
+
+/// Longer slots hold what the slots within them hold, at every checkpoint, whoever is killed when.
+#[test]
+fn longer_slots_follow_in_every_seed() {
+    let run = |seed, traced| {
+        let mut config = JobConfig::default();
+        config.rows.rollups = longer();
+        run(seed, traced, config)
+    };
+    all_hold("longer_slots", 500, run);
 }
 
 #[test]

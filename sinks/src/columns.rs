@@ -3,7 +3,7 @@
 //! Law: a table's columns, their order and their meaning are the same in all stores, and `rollup_values` and
 //! `slot_values` give one value for each of them.
 
-use flow_proto::{Addr, Rollup, Sums, country_code};
+use flow_proto::{Addr, Dimension, DimensionKind, Rollup, Rollups, Sums, address_of, country_code};
 
 use crate::{Row, SlotRow};
 
@@ -122,7 +122,12 @@ const fn optional(name: &'static str, kind: Kind) -> Column {
 /// The table of a rollup.
 pub fn rollup(rollup: Rollup) -> Table {
     let mut columns = vec![key("slot", Kind::Seconds)];
-    columns.extend(rollup.key_columns().map(|name| key(name, key_kind(name))));
+    columns.extend(
+        rollup
+            .dimensions()
+            .iter()
+            .map(|one| key(one.name(), key_kind(*one))),
+    );
     columns.extend(Sums::COLUMNS.map(|name| value(name, Kind::U64)));
     columns.push(value("table_version", Kind::U32));
     columns.push(value("revision", Kind::U64));
@@ -169,33 +174,25 @@ pub fn cursors() -> Table {
 }
 
 /// All tables.
-pub fn tables() -> Vec<Table> {
-    Rollup::ALL
-        .into_iter()
+pub fn tables(rollups: Rollups) -> Vec<Table> {
+    rollups
+        .iter()
         .map(rollup)
         .chain([slots(), cursors()])
         .collect()
 }
 
 /// A row's values, in the order of `rollup`'s columns.
-pub fn rollup_values(row: &Row<'_>) -> [Value; 12] {
-    let [a, b, c] = row.record.key;
-    let [name_a, name_b, name_c] = row.rollup.key_columns();
-    let [d, e, f, g, h, i] = row.record.sums.values().map(Value::Number);
-    [
-        Value::Number(row.record.slot_secs),
-        key_value(name_a, a),
-        key_value(name_b, b),
-        key_value(name_c, c),
-        d,
-        e,
-        f,
-        g,
-        h,
-        i,
-        Value::Number(u64::from(row.table_version)),
-        Value::Number(row.revision),
-    ]
+pub fn rollup_values(row: &Row<'_>) -> Vec<Value> {
+    let record = &row.record;
+    let key = row.rollup.values(record.key);
+    let ends = [u64::from(row.table_version), row.revision];
+    [Value::Number(record.slot_secs)]
+        .into_iter()
+        .chain(key.map(|(dimension, words)| key_value(dimension, words)))
+        .chain(record.sums.values().map(Value::Number))
+        .chain(ends.map(Value::Number))
+        .collect()
 }
 
 /// A slot's values, in the order of `slots`' columns. `first_written` is this delta's time, as `last_written` is: the
@@ -220,18 +217,29 @@ pub fn slot_values(slot: &SlotRow) -> [Value; 13] {
     ]
 }
 
-fn key_kind(name: &str) -> Kind {
-    if name.ends_with("_country") {
-        Kind::Country
-    } else {
-        Kind::U32
+fn key_kind(dimension: Dimension) -> Kind {
+    match dimension.kind() {
+        DimensionKind::Number => Kind::U32,
+        DimensionKind::Country => Kind::Country,
+        DimensionKind::Address => Kind::Address,
     }
 }
 
-fn key_value(name: &str, number: u32) -> Value {
-    match key_kind(name) {
-        Kind::Country => Value::Text(country_code(number)),
-        _ => Value::Number(u64::from(number)),
+/// An address as text, in a column that cannot lack one.
+pub fn address_text(address: Addr) -> String {
+    match address.to_ip() {
+        Some(ip) => ip.to_string(),
+        None => "::".to_owned(),
+    }
+}
+
+/// A dimension of a key as its column's value.
+pub fn key_value(dimension: Dimension, words: &[u32]) -> Value {
+    let number = words.first().copied().unwrap_or(0);
+    match dimension.kind() {
+        DimensionKind::Number => Value::Number(number.into()),
+        DimensionKind::Country => Value::Text(country_code(number)),
+        DimensionKind::Address => Value::Address(address_of(words)),
     }
 }
 
@@ -239,7 +247,7 @@ fn key_value(name: &str, number: u32) -> Value {
 mod tests {
     use super::*;
     use crate::SlotState;
-    use flow_proto::{RowRecord, country_number};
+    use flow_proto::{Record, RowRecord, country_number};
 
     fn fits(column: &Column, value: &Value) -> bool {
         match (column.kind, value) {
@@ -262,17 +270,17 @@ mod tests {
             unknown_rate_flows: 6,
         };
         let keys = [country_number("DE"), 0, 0x86dd];
-        for rollup in Rollup::ALL {
+        for rollup in Rollups::STANDARD.iter() {
             let record = RowRecord {
                 slot_secs: 300,
-                rollup: rollup as u16,
+                rollup: rollup.number(),
                 shard: 1,
                 key: keys,
                 sums,
             };
             let row = Row {
                 rollup,
-                record: &record,
+                record: record.view(),
                 table_version: 8,
                 revision: 9,
             };
@@ -288,13 +296,13 @@ mod tests {
             assert_eq!(named("scaled_bytes"), Value::Number(4));
             assert_eq!(named("etype"), Value::Number(0x86dd));
             assert_eq!(named("revision"), Value::Number(9));
-            if rollup == Rollup::Country {
+            if rollup == Rollup::COUNTRY {
                 assert_eq!(named("src_country"), Value::Text("DE".into()));
                 assert_eq!(named("dst_country"), Value::Text(String::new()));
             }
         }
         let slot = SlotRow {
-            rollup: Rollup::As,
+            rollup: Rollup::AS,
             slot_secs: 300,
             state: SlotState::Open,
             partial: true,

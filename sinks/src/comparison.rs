@@ -52,14 +52,14 @@ impl DifferenceKind {
 }
 
 /// A row that differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// Its rollup.
     pub rollup: Rollup,
     /// Its slot.
     pub slot_secs: SlotSecs,
-    /// Its key, in the order of `Rollup::key_columns`.
-    pub key: [u32; 3],
+    /// The words of its key, in the order of the rollup's dimensions.
+    pub key: Vec<u32>,
     /// As computed.
     pub computed: Option<Said>,
     /// As the store has it.
@@ -95,7 +95,7 @@ impl Difference {
 /// Compares what should be in a slot, by key, with what a store holds. `possible`: whether a revision can be one of the job's.
 pub fn compare(
     (rollup, slot_secs): (Rollup, SlotSecs),
-    computed: impl IntoIterator<Item = ([u32; 3], Said)>,
+    computed: impl IntoIterator<Item = (Vec<u32>, Said)>,
     stored: &[StoredRow],
     possible: &dyn Fn(u64) -> bool,
 ) -> Vec<Difference> {
@@ -107,18 +107,18 @@ pub fn compare(
         stored: stored.map(|row| (row.sums, row.table_version)),
         revision: stored.map(|row| row.revision),
     };
-    let mut left: BTreeMap<[u32; 3], Said> = computed.into_iter().collect();
+    let mut left: BTreeMap<Vec<u32>, Said> = computed.into_iter().collect();
     let mut found = Vec::new();
     for row in stored {
         let computed = left.remove(&row.key);
         let alike = computed == Some((row.sums, row.table_version));
         if !alike || !possible(row.revision) {
-            found.push(difference(row.key, computed, Some(row)));
+            found.push(difference(row.key.clone(), computed, Some(row)));
         }
     }
     let missing = left.into_iter();
     found.extend(missing.map(|(key, said)| difference(key, Some(said), None)));
-    found.sort_by_key(|difference| difference.key);
+    found.sort_by(|one, other| one.key.cmp(&other.key));
     found
 }
 
@@ -137,7 +137,7 @@ mod tests {
 
     fn row(key: u32, bytes: u64, table_version: u32) -> StoredRow {
         StoredRow {
-            key: [key, 0, 0],
+            key: vec![key, 0, 0],
             sums: sums(bytes),
             table_version,
             revision: 1,
@@ -147,8 +147,8 @@ mod tests {
     fn compared(computed: &[(u32, u64)], stored: &[StoredRow]) -> Vec<Difference> {
         let computed = computed
             .iter()
-            .map(|(key, bytes)| ([*key, 0, 0], (sums(*bytes), 2)));
-        compare((Rollup::As, 300), computed, stored, &|revision| {
+            .map(|(key, bytes)| (vec![*key, 0, 0], (sums(*bytes), 2)));
+        compare((Rollup::AS, 300), computed, stored, &|revision| {
             revision < 9
         })
     }

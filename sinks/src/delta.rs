@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use flow_proto::{Rollup, RowRecord};
+use flow_proto::{Rollup, RowView};
 use flow_state::{SlotCounts, SlotSecs};
 
 use crate::SinkError;
@@ -16,7 +16,7 @@ pub struct Row<'a> {
     /// Its rollup.
     pub rollup: Rollup,
     /// Slot, key and totals.
-    pub record: &'a RowRecord,
+    pub record: RowView<'a>,
     /// Version of the tables that enriched every flow in it; 0: no tables.
     pub table_version: u32,
     /// `generation << 48 | checkpoint number`.
@@ -108,8 +108,8 @@ pub struct Delta<'a> {
     pub rows: &'a dyn Rows,
     /// Slots whose counts or state have changed; they travel with shard 0.
     pub slots: &'a [SlotRow],
-    /// Slots that start at or below it are retired.
-    pub retired_through_secs: Option<SlotSecs>,
+    /// Of each rollup: slots that start at or below it are retired.
+    pub retired_through: &'a [(Rollup, SlotSecs)],
     /// Watermark of `to`, seconds since 1970: what retention is measured from.
     pub watermark_secs: Option<u64>,
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use flow_proto::Rollups;
 use flow_state::{Acks, Checkpoint, Published, StateStore};
 use prometheus_client::metrics::counter::Counter;
 
@@ -48,8 +49,8 @@ pub struct FollowerConfig {
     pub base: u64,
     /// The shards that this process writes.
     pub shards: Vec<u16>,
-    /// Window of all rollups. Seconds.
-    pub window_secs: u64,
+    /// The rollups of the job.
+    pub rollups: Rollups,
     /// The partitions whose raw flows this process writes.
     pub share: Share,
     /// Between tries.
@@ -64,7 +65,7 @@ impl fmt::Debug for FollowerConfig {
             .field("job", &self.job)
             .field("base", &self.base)
             .field("shards", &self.shards.len())
-            .field("window_secs", &self.window_secs)
+            .field("rollups", &self.rollups)
             .field("share", &self.share)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
@@ -213,7 +214,7 @@ impl Follower {
             return Ok(Step::CaughtUp);
         }
         if self.unlooked && from > 0 && shards.contains(&0) {
-            let at = (from, self.config.window_secs);
+            let at = (from, self.config.rollups);
             let looked = gone_back::tell(self.sink.as_mut(), &newest, at);
             looked.inspect_err(|_| self.cursors = None)?;
         }
@@ -271,17 +272,18 @@ impl Follower {
         from: u64,
         shards: &[u16],
     ) -> Result<Applied, SinkError> {
-        let window_secs = self.config.window_secs;
-        let rows = SegmentRows::new(&self.state, newest, from, (shards, window_secs));
+        let rollups = self.config.rollups;
+        let rows = SegmentRows::new(&self.state, newest, from, (shards, rollups));
         let slots = if shards.contains(&0) {
             if from == 0 {
                 self.tell_what_is_out_of_reach(newest);
             }
             let now = (self.config.now_secs)();
-            slot_rows::changed(newest, from, &rows.groups(), window_secs, now)
+            slot_rows::changed(newest, from, &rows.groups(), rollups, now)
         } else {
             Vec::new()
         };
+        let retired_through = slot_rows::retired_through(newest, rollups);
         let delta = Delta {
             job: &self.config.job,
             from,
@@ -289,7 +291,7 @@ impl Follower {
             shards,
             rows: &rows,
             slots: &slots,
-            retired_through_secs: slot_rows::retired_through(newest, window_secs),
+            retired_through: &retired_through,
             watermark_secs: slot_rows::watermark_secs(newest),
         };
         let began = Instant::now();
@@ -309,12 +311,12 @@ impl Follower {
 
     /// A store that begins on an old state: what it will never hold is said once.
     fn tell_what_is_out_of_reach(&self, newest: &Checkpoint) {
-        let window_secs = self.config.window_secs;
-        let lost = slot_rows::unreachable(newest, 0, window_secs);
+        let rollups = self.config.rollups;
+        let lost = slot_rows::unreachable(newest, 0, rollups);
         if let Some(last) = lost.last() {
             tracing::warn!(
                 sink = self.sink.name(),
-                until = %utc(last + window_secs),
+                until = %utc(rollups.base().end(*last)),
                 "this store is new, the state is not: slots that had retired before are not in it; for all of the \
                  topic begin anew with an empty state directory"
             );

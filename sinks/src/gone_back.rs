@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use flow_proto::Rollups;
 use flow_state::{Checkpoint, SlotSecs};
 
 use crate::utc::utc;
@@ -17,9 +18,9 @@ use crate::{Sink, SinkError, slot_rows};
 pub(crate) fn tell(
     sink: &mut dyn Sink,
     newest: &Checkpoint,
-    (from, window_secs): (u64, u64),
+    (from, rollups): (u64, Rollups),
 ) -> Result<(), SinkError> {
-    let gone = slot_rows::unreachable(newest, from, window_secs);
+    let gone = slot_rows::unreachable(newest, from, rollups);
     let Some(first) = gone.first() else {
         return Ok(());
     };
@@ -38,7 +39,7 @@ pub(crate) fn tell(
             sink = sink.name(),
             slots = lacking.len(),
             from = %utc(*first),
-            until = %utc(last + window_secs),
+            until = %utc(rollups.base().end(*last)),
             "this store has gone back to an older copy, or was left out for a while: slots that have retired since are not whole \
              in it, and are not written again; when it has caught up, replay --as-recorded --apply puts them right"
         );

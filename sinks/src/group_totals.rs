@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use flow_proto::{RowRecord, Sums};
-use flow_state::{Checkpoint, Group, StateError, StateStore};
+use flow_proto::{Rollup, RowView, Sums};
+use flow_state::{Checkpoint, Group, SlotSecs, StateError, StateStore};
 
-/// Totals by key.
-pub type GroupTotals = BTreeMap<[u32; 3], Sums>;
+/// Totals by the words of the key.
+pub type GroupTotals = BTreeMap<Vec<u32>, Sums>;
 
 /// Reads them.
 ///
@@ -18,20 +18,25 @@ pub type GroupTotals = BTreeMap<[u32; 3], Sums>;
 pub fn group_totals(
     state: &StateStore,
     checkpoint: &Checkpoint,
-    group: Group,
+    (rollup, slot_secs): (Rollup, SlotSecs),
 ) -> Result<GroupTotals, StateError> {
     let mut totals = GroupTotals::new();
-    let mut records: Vec<RowRecord> = Vec::new();
+    let group = Group {
+        rollup: rollup.number(),
+        slot_secs,
+    };
+    let mut words: Vec<u64> = Vec::new();
     for (name, groups) in &checkpoint.segments {
         if !groups.contains(&group) {
             continue;
         }
         let file = state.open_segment(*name)?;
         for shard in 0..file.shards() {
-            file.read_shard(shard, &mut records)?;
-            let ours =
-                |row: &&RowRecord| (row.rollup, row.slot_secs) == (group.rollup, group.slot_secs);
-            totals.extend(records.iter().filter(ours).map(|row| (row.key, row.sums)));
+            file.read_words(shard, &mut words)?;
+            let records = words.chunks_exact((file.record_bytes() / size_of::<u64>()).max(1));
+            let rows = records.filter_map(RowView::of_words);
+            let ours = rows.filter(|row| (row.rollup, row.slot_secs) == (group.rollup, slot_secs));
+            totals.extend(ours.map(|row| (row.key_of(rollup).to_vec(), *row.sums)));
         }
     }
     Ok(totals)

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use flow_proto::Rollups;
 use flow_topic::Timestamps;
 
 use crate::url::{self, Shape, Source, Store};
@@ -22,7 +23,12 @@ pub(crate) fn later(url: &str, source: &Source<'_>, why: &SinkError) -> Result<S
     let Shape { name, rollups, raw } = url::shape(url)?;
     let door = Arc::new(Door {
         url: url.to_owned(),
-        source: (source.url.to_owned(), source.partitions, source.timestamps),
+        source: (
+            source.url.to_owned(),
+            source.partitions,
+            source.timestamps,
+            source.rollups,
+        ),
         opened: Mutex::default(),
     });
     let rollups = rollups.then(|| {
@@ -41,7 +47,7 @@ type Half<S> = fn(&mut Store) -> &mut Option<Box<S>>;
 struct Door {
     url: String,
     /// The topic that the job reads, as a `Source`.
-    source: (String, u32, Timestamps),
+    source: (String, u32, Timestamps, Rollups),
     opened: Mutex<Option<Store>>,
 }
 
@@ -52,11 +58,12 @@ impl Door {
         let store = match opened.as_mut() {
             Some(store) => store,
             None => {
-                let (url, partitions, timestamps) = &self.source;
+                let (url, partitions, timestamps, rollups) = &self.source;
                 let source = Source {
                     url,
                     partitions: *partitions,
                     timestamps: *timestamps,
+                    rollups: *rollups,
                 };
                 opened.insert(url::open_beside(&self.url, &source)?)
             }

@@ -70,10 +70,13 @@ pub use raw_texts::{RawDigest, RawTexts};
 pub use raw_topic::{RawSpan, RawTopic, RawWalked};
 pub use schema::{Schema, Standing};
 pub use share::Share;
-pub use slot_rows::slot_state;
+pub use slot_rows::{counts, slot_state};
 pub use stored_rows::StoredRow;
 pub use stored_slots::{SlotQuery, StoredSlot};
-pub use url::{Shape, Source, Store, look, open, open_beside, open_or_later, raw_look, schema};
+pub use url::{
+    Shape, Source, Store, look, open, open_beside, open_or_later, open_with, raw_look, schema,
+    schema_with,
+};
 
 /// A store that can follow.
 ///

@@ -3,6 +3,7 @@
 //! Law: an option is written once, here; an unknown one is refused by naming those there are. What a store's own client
 //! understands (TLS, time limits) is left in the query for the store to take.
 
+use flow_proto::{Rollup, Rollups};
 use flow_topic::shown::option_name;
 
 use crate::SinkError;
@@ -19,6 +20,22 @@ pub struct StoreOptions {
     pub raw_retention_secs: Option<u64>,
     /// `raw=on|off`: whether raw flows are written; `None`: the store's default.
     pub raw: Option<bool>,
+    /// The rollups that it holds: no part of a URL, since all stores of a job have the same.
+    pub rollups: Rollups,
+}
+
+impl StoreOptions {
+    /// Of each rollup, where slots must start to be kept. By a longer window they go with the last that lies within them.
+    pub(crate) fn kept_from(&self, watermark_secs: Option<u64>) -> Vec<(Rollup, u64)> {
+        let now = watermark_secs.zip(self.retention_secs);
+        let line = now.and_then(|(now, keep)| now.checked_sub(keep));
+        let base_secs = self.rollups.base().window_secs();
+        let of = |rollup: Rollup| {
+            let longer_secs = rollup.window_secs().saturating_sub(base_secs);
+            Some((rollup, line?.checked_sub(longer_secs)?))
+        };
+        self.rollups.iter().filter_map(of).collect()
+    }
 }
 
 /// A URL's query, taken apart: our options, and the pairs left for the store.

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use flow_proto::{Rollup, RowRecord};
+use flow_proto::{Rollup, Rollups, RowView};
 use flow_state::{Checkpoint, Group, SegmentName, StateError, StateStore};
 
 use crate::{Row, Rows, SinkError};
@@ -21,7 +21,7 @@ pub(crate) struct SegmentRows<'a> {
     state: &'a StateStore,
     checkpoint: &'a Checkpoint,
     shards: &'a [u16],
-    window_secs: u64,
+    rollups: Rollups,
     /// Segments in ascending order, each with the groups that are wanted of it.
     wanted: Vec<(SegmentName, BTreeSet<Group>)>,
     /// A listed segment was missing: the job may have moved on and let go of it.
@@ -44,7 +44,7 @@ impl<'a> SegmentRows<'a> {
         state: &'a StateStore,
         checkpoint: &'a Checkpoint,
         from: u64,
-        (shards, window_secs): (&'a [u16], u64),
+        (shards, rollups): (&'a [u16], Rollups),
     ) -> SegmentRows<'a> {
         let above = checkpoint
             .segments
@@ -61,7 +61,7 @@ impl<'a> SegmentRows<'a> {
             state,
             checkpoint,
             shards,
-            window_secs,
+            rollups,
             wanted,
             outrun: Cell::new(false),
         }
@@ -92,23 +92,30 @@ impl<'a> SegmentRows<'a> {
         &self,
         number: u64,
         groups: &BTreeSet<Group>,
-        records: &[RowRecord],
+        (words, record_words): (&[u64], usize),
         take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
         // Records come sorted by group, so the question whether one is wanted is asked once a group.
         let mut last: Option<(Group, Option<Wanted>)> = None;
-        for record in records {
+        for record in words.chunks_exact(record_words.max(1)) {
+            let Some(record) = RowView::of_words(record) else {
+                continue; // too short for any record of ours
+            };
             let group = Group {
                 rollup: record.rollup,
                 slot_secs: record.slot_secs,
             };
             let answer = match last {
                 Some((known, answer)) if known == group => answer,
-                _ if groups.contains(&group) => Some((
-                    Rollup::from_number(group.rollup).ok_or_else(|| unknown_rollup(group))?,
-                    table_version(self.checkpoint, group),
-                    self.revision(number, group),
-                )),
+                _ if groups.contains(&group) => {
+                    let known = self.rollups.get(group.rollup);
+                    let rollup = known.ok_or_else(|| unknown_rollup(group))?;
+                    Some((
+                        rollup,
+                        table_version(self.checkpoint, self.last_slot(rollup, group)),
+                        self.revision(number, (rollup, group)),
+                    ))
+                }
                 _ => None,
             };
             last = Some((group, answer));
@@ -125,11 +132,16 @@ impl<'a> SegmentRows<'a> {
     }
 
     /// `generation << 48 | checkpoint number`.
-    fn revision(&self, number: u64, group: Group) -> u64 {
+    fn revision(&self, number: u64, (rollup, group): (Rollup, Group)) -> u64 {
         let generation = self
             .checkpoint
-            .generation(group.slot_secs, self.window_secs);
+            .generation(group.slot_secs, rollup.window_secs());
         u64::from(generation) << 48 | number
+    }
+
+    /// Law 3: the last slot of the base window in a group's slot, whose tables its rows name.
+    fn last_slot(&self, rollup: Rollup, group: Group) -> u64 {
+        rollup.end(group.slot_secs) - self.rollups.base().window_secs()
     }
 }
 
@@ -138,7 +150,7 @@ impl Rows for SegmentRows<'_> {
         &self,
         take: &mut dyn FnMut(Row<'_>) -> Result<(), SinkError>,
     ) -> Result<(), SinkError> {
-        let mut records: Vec<RowRecord> = Vec::new();
+        let mut words: Vec<u64> = Vec::new();
         for (name, groups) in &self.wanted {
             let mut opened = None;
             self.read(
@@ -148,8 +160,9 @@ impl Rows for SegmentRows<'_> {
             )?;
             let Some(file) = opened else { continue };
             for shard in self.shards {
-                self.read(file.read_shard(usize::from(*shard), &mut records))?;
-                self.shard(name.number, groups, &records, take)?;
+                self.read(file.read_words(usize::from(*shard), &mut words))?;
+                let records = (words.as_slice(), file.record_bytes() / size_of::<u64>());
+                self.shard(name.number, groups, records, take)?;
             }
         }
         Ok(())
@@ -157,12 +170,9 @@ impl Rows for SegmentRows<'_> {
 }
 
 /// Version of the tables that hold for a slot; 0 if there are none.
-fn table_version(checkpoint: &Checkpoint, group: Group) -> u32 {
+fn table_version(checkpoint: &Checkpoint, slot_secs: u64) -> u32 {
     let versions = &checkpoint.timeline.versions;
-    let holds = versions
-        .iter()
-        .rev()
-        .find(|(from, _)| *from <= group.slot_secs);
+    let holds = versions.iter().rev().find(|(from, _)| *from <= slot_secs);
     holds.map_or(0, |(_, version)| version.number)
 }
 

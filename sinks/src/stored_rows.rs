@@ -2,16 +2,18 @@
 //!
 //! Law: one question for every store, made of the one definition of the columns.
 
-use flow_proto::{Rollup, Sums, country_number};
+use std::net::IpAddr;
+
+use flow_proto::{Addr, Rollup, Sums, address_words, country_number};
 
 use crate::columns::{self, Column, Kind};
 use crate::look::Words;
 
 /// One row of one slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRow {
-    /// The key's three values, in the order of `Rollup::key_columns`.
-    pub key: [u32; 3],
+    /// The words of the key, in the order of the rollup's dimensions.
+    pub key: Vec<u32>,
     /// Totals.
     pub sums: Sums,
     /// Version of the tables that it names; 0: none.
@@ -41,24 +43,35 @@ fn is_slot(column: &Column) -> bool {
 pub(crate) fn row(rollup: Rollup, values: &[Option<String>]) -> Option<StoredRow> {
     let table = columns::rollup(rollup);
     let columns = table.columns.iter().filter(|column| !is_slot(column));
-    let mut numbers = Vec::with_capacity(values.len());
+    let (mut key, mut numbers) = (Vec::new(), Vec::with_capacity(values.len()));
     for (column, text) in columns.zip(values) {
         let text = text.as_deref()?;
-        numbers.push(match column.kind {
-            Kind::Country => u64::from(country_number(text.trim_end())),
-            _ => text.parse::<u64>().ok()?,
-        });
+        match column.kind {
+            Kind::Country => key.push(country_number(text.trim_end())),
+            Kind::Address => key.extend(address_words(address(text)?)),
+            _ if column.key => key.push(text.parse().ok()?),
+            _ => numbers.push(text.parse::<u64>().ok()?),
+        }
     }
-    let [a, b, c, sums @ .., table_version, revision] = numbers.as_slice() else {
+    let [sums @ .., table_version, revision] = numbers.as_slice() else {
         return None;
     };
-    let narrow = |number: &u64| u32::try_from(*number).ok();
     Some(StoredRow {
-        key: [narrow(a)?, narrow(b)?, narrow(c)?],
+        key,
         sums: Sums::from_values(sums.try_into().ok()?),
-        table_version: narrow(table_version)?,
+        table_version: u32::try_from(*table_version).ok()?,
         revision: *revision,
     })
+}
+
+/// An address as text; PostgreSQL says of how many bits, which are all.
+fn address(text: &str) -> Option<Addr> {
+    let host = match text.split_once('/') {
+        Some((host, "32" | "128")) => host,
+        Some(_) => return None,
+        None => text,
+    };
+    host.parse::<IpAddr>().ok().map(Addr::from)
 }
 
 #[cfg(test)]
@@ -67,7 +80,7 @@ mod tests {
 
     #[test]
     fn every_column_is_asked_for_and_read() {
-        let asked = statement(Rollup::Country, 300, &Words::plain());
+        let asked = statement(Rollup::COUNTRY, 300, &Words::plain());
         assert_eq!(
             asked,
             "SELECT src_country, dst_country, etype, bytes, packets, flows, scaled_bytes, scaled_packets, \
@@ -75,18 +88,28 @@ mod tests {
         );
         let text = |values: [&str; 11]| values.map(|value| Some(value.to_owned()));
         let answer = text(["DE", "", "2048", "1", "2", "3", "4", "5", "6", "7", "8"]);
-        let read = row(Rollup::Country, &answer).unwrap();
+        let read = row(Rollup::COUNTRY, &answer).unwrap();
         assert_eq!(read.key, [country_number("DE"), 0, 2048]);
         assert_eq!(read.sums.values(), [1, 2, 3, 4, 5, 6]);
         assert_eq!((read.table_version, read.revision), (7, 8));
     }
 
     #[test]
+    fn addresses_are_read_as_every_store_spells_them() {
+        let four = Some(Addr::v4([198, 51, 100, 0]));
+        let spelt = ["198.51.100.0", "198.51.100.0/32", "::ffff:198.51.100.0"];
+        assert!(spelt.iter().all(|text| address(text) == four));
+        assert_eq!(address("::"), Some(Addr::NONE));
+        assert_eq!(address("::/128"), Some(Addr::NONE));
+        assert_eq!(address("198.51.100.0/24"), None, "never written");
+    }
+
+    #[test]
     fn what_we_never_write_is_no_row() {
         let mut answer: Vec<_> = (0..11).map(|n| Some(n.to_string())).collect();
-        assert!(row(Rollup::As, &answer).is_some());
-        assert!(row(Rollup::As, &answer[..10]).is_none());
+        assert!(row(Rollup::AS, &answer).is_some());
+        assert!(row(Rollup::AS, &answer[..10]).is_none());
         answer[3] = Some("-1".to_owned());
-        assert!(row(Rollup::As, &answer).is_none());
+        assert!(row(Rollup::AS, &answer).is_none());
     }
 }

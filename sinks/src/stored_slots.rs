@@ -9,8 +9,10 @@ use crate::columns::SLOTS;
 use crate::look::{Words, unreadable};
 
 /// Which rows are wanted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SlotQuery {
+    /// Of this rollup.
+    pub rollup: Rollup,
     /// At most so many, the newest.
     pub newest: u32,
     /// Slots that start at or after this, seconds since 1970.
@@ -21,7 +23,19 @@ pub struct SlotQuery {
     pub troubled: bool,
 }
 
-/// One row, of the base rollup.
+impl Default for SlotQuery {
+    fn default() -> SlotQuery {
+        SlotQuery {
+            rollup: Rollup::AS,
+            newest: u32::MAX,
+            from_secs: None,
+            to_secs: None,
+            troubled: false,
+        }
+    }
+}
+
+/// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredSlot {
     /// Its start, seconds since 1970; 0: `elsewhere`.
@@ -71,7 +85,7 @@ pub(crate) fn statement(query: &SlotQuery, words: &Words) -> String {
     columns.push((words.seconds)("complete_through"));
     columns.extend(plain.map(str::to_owned));
     let columns: Vec<String> = columns.iter().map(|column| (words.text)(column)).collect();
-    let mut wanted = vec![format!("rollup = '{}'", Rollup::As.table())];
+    let mut wanted = vec![format!("rollup = '{}'", query.rollup.table())];
     wanted.extend(query.from_secs.map(|secs| format!("{slot} >= {secs}")));
     wanted.extend(query.to_secs.map(|secs| format!("{slot} < {secs}")));
     if query.troubled {

@@ -2,6 +2,7 @@
 //!
 //! Law: an unknown scheme is refused by naming those there are; nothing is guessed.
 
+use flow_proto::Rollups;
 use flow_topic::{Timestamps, shown};
 
 use crate::{
@@ -51,7 +52,7 @@ pub fn shape(url: &str) -> Result<Shape, SinkError> {
     }
 }
 
-/// The topic that a job reads, for stores that are shaped like it.
+/// The topic that a job reads, and its rollups: what its stores are shaped like.
 #[derive(Clone, Copy, Debug)]
 pub struct Source<'a> {
     /// Its URL.
@@ -60,14 +61,24 @@ pub struct Source<'a> {
     pub partitions: u32,
     /// Who sets its timestamps.
     pub timestamps: Timestamps,
+    /// What the job sums.
+    pub rollups: Rollups,
 }
 
-/// Opens the store of a URL and makes sure that it can be written; a topic must be there.
+/// Opens the store of a URL with the standard rollups and makes sure that it can be written; a topic must be there.
 ///
 /// # Errors
 /// `Refused` for a URL or a database that does not fit, `Retry` if the database is down or locked, `Fatal` for I/O.
 pub fn open(url: &str) -> Result<Store, SinkError> {
-    open_store(url, None)
+    open_with(url, Rollups::STANDARD)
+}
+
+/// As `open`, with these rollups.
+///
+/// # Errors
+/// As `open`.
+pub fn open_with(url: &str, rollups: Rollups) -> Result<Store, SinkError> {
+    open_store(url, rollups, None)
 }
 
 /// As `open`, beside the topic that the job reads: one for enriched flows is made like it if it is missing.
@@ -75,7 +86,7 @@ pub fn open(url: &str) -> Result<Store, SinkError> {
 /// # Errors
 /// As `open`; `Refused` for a topic with fewer partitions than the one that is read, and for that one itself.
 pub fn open_beside(url: &str, source: &Source<'_>) -> Result<Store, SinkError> {
-    open_store(url, Some(source))
+    open_store(url, source.rollups, Some(source))
 }
 
 /// As `open_beside`, for a job that goes on: a store that does not answer now is opened by its follower, later.
@@ -92,28 +103,43 @@ pub fn open_or_later(url: &str, source: &Source<'_>) -> Result<Store, SinkError>
     }
 }
 
-fn open_store(url: &str, source: Option<&Source<'_>>) -> Result<Store, SinkError> {
+fn open_store(
+    url: &str,
+    rollups: Rollups,
+    source: Option<&Source<'_>>,
+) -> Result<Store, SinkError> {
     match scheme(url)? {
-        Scheme::Sqlite => sqlite::open(url),
-        Scheme::Postgres => postgres::open(url),
-        Scheme::Clickhouse => clickhouse::open(url),
+        Scheme::Sqlite => sqlite::open(url, rollups),
+        Scheme::Postgres => postgres::open(url, rollups),
+        Scheme::Clickhouse => clickhouse::open(url, rollups),
         Scheme::Topic => kafka::open(url, source),
         Scheme::Stdout => Ok(Store {
-            rollups: Some(Box::new(stdout::Stdout::new(Box::new(std::io::stdout())))),
+            rollups: Some(Box::new(stdout::Stdout::new(
+                Box::new(std::io::stdout()),
+                rollups,
+            ))),
             raw: None,
         }),
     }
 }
 
-/// The schema of the store of a URL.
+/// The schema of the store of a URL, with the standard rollups.
 ///
 /// # Errors
 /// As `open`; `Refused` for a store without a schema.
 pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
+    schema_with(url, Rollups::STANDARD)
+}
+
+/// As `schema`, with these rollups.
+///
+/// # Errors
+/// As `schema`.
+pub fn schema_with(url: &str, rollups: Rollups) -> Result<Box<dyn Schema>, SinkError> {
     match scheme(url)? {
-        Scheme::Sqlite => sqlite::schema(url),
-        Scheme::Postgres => postgres::schema(url),
-        Scheme::Clickhouse => clickhouse::schema(url),
+        Scheme::Sqlite => sqlite::schema(url, rollups),
+        Scheme::Postgres => postgres::schema(url, rollups),
+        Scheme::Clickhouse => clickhouse::schema(url, rollups),
         Scheme::Topic | Scheme::Stdout => Err(SinkError::refused(format!(
             "sink {}: has no schema",
             shown(url)

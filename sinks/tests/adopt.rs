@@ -36,7 +36,7 @@ fn adoption() -> Adoption {
 
 fn slot(slot_secs: u64, state: SlotState, written: bool) -> SlotRow {
     SlotRow {
-        rollup: Rollup::As,
+        rollup: Rollup::AS,
         slot_secs,
         state,
         partial: false,

@@ -6,7 +6,9 @@
 
 use std::time::Duration;
 
-use flow_proto::{Coordinate, EnrichedFlow, Flow, Framing, PACK_HEADER, Verdict, messages};
+use flow_proto::{
+    Coordinate, EnrichedFlow, Flow, Framing, PACK_HEADER, Rollups, Verdict, messages,
+};
 use flow_sinks::{
     Applied, RawBlock, RawCursors, RawRows, RawSink, SinkError, SinkErrorKind, Source,
 };
@@ -24,6 +26,7 @@ const SOURCE: Source<'static> = Source {
     url: "dir:///the/source",
     partitions: 3,
     timestamps: Timestamps::Create,
+    rollups: Rollups::STANDARD,
 };
 
 /// Flows of records from an offset up to another, `each` to a record.

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
+use flow_proto::Rollups;
 use flow_sinks::stdout::Stdout;
 use flow_sinks::{
     Applied, Cursors, Delta, Follower, FollowerConfig, Metrics, Sink, SinkError, SinkErrorKind,
@@ -73,7 +74,7 @@ fn a_sink_that_is_down_costs_the_others_nothing() {
     let (mut chance, kept, config) = (Chance(1), Kept::default(), job.config());
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let printer = Stdout::new(Box::new(kept.clone()));
+    let printer = Stdout::new(Box::new(kept.clone()), Rollups::STANDARD);
     let good = follower(&job, Box::new(printer), 0, config.clone()).with_metrics(&metrics);
     let mut down = follower(&job, Box::new(Down), 1, config).with_metrics(&metrics);
     down.admit()
@@ -239,7 +240,7 @@ fn a_restart_prints_again_what_is_complete_and_not_retired() {
     }
     job.published.close();
     let kept = Kept::default();
-    let printer = Box::new(Stdout::new(Box::new(kept.clone())));
+    let printer = Box::new(Stdout::new(Box::new(kept.clone()), Rollups::STANDARD));
     follower(&job, printer, 0, config).run().unwrap();
     let mut printed: Vec<String> = kept.lines().iter().map(|l| l["slot"].to_string()).collect();
     printed.sort();
@@ -330,7 +331,7 @@ fn a_segment_that_is_gone_for_good_ends_the_job() {
     for entry in std::fs::read_dir(&segments).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
-    let printer = Box::new(Stdout::new(Box::new(Kept::default())));
+    let printer = Box::new(Stdout::new(Box::new(Kept::default()), Rollups::STANDARD));
     let error = follower(&job, printer, 0, config).run().unwrap_err();
     assert!(
         !error.is_retry() && error.to_string().contains("missing"),

@@ -54,7 +54,7 @@ fn written(stores: &mut [Store]) {
             shards: &[0, 1],
             rows: &Nothing,
             slots: &[],
-            retired_through_secs: None,
+            retired_through: &[],
             watermark_secs: None,
         };
         let sink = store.rollups.as_mut().expect("rows");

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use flow_tables::TableSet;
+use flow_tables::{Place, SourceSpec, TableSet};
 use flow_topic::{Timestamps, Topic};
 
 use super::finding::Findings;
@@ -52,12 +52,16 @@ pub(super) fn findings(command: &[OsString], config: Option<&Path>, connect: boo
 
 fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
     *found = flags::job(options);
+    // What stands elsewhere is looked at with --connect alone.
+    let is_at_hand = |spec: &&SourceSpec| connect || matches!(spec.place, Place::Path(_));
     let sources: Vec<_> = options
+        .tables
         .table
         .iter()
-        .map(|(kind, path)| (*kind, path.as_path()))
+        .filter(is_at_hand)
+        .cloned()
         .collect();
-    match TableSet::load(&sources) {
+    match TableSet::load(&sources, &crate::tables::fetch) {
         Err(error) => found.wrong(error),
         Ok((_, report)) => {
             for table in report.tables {
@@ -74,19 +78,17 @@ fn job(options: &cli::Run, connect: bool, found: &mut Findings) {
     if !connect {
         return;
     }
+    let Ok(config) = run::config(options) else {
+        return; // told with the flags
+    };
     let topic = reach::topic(&options.topic, !options.until_end, found);
-    let state = reach::state(
-        &options.state,
-        &run::config(options),
-        topic.as_deref(),
-        found,
-    );
+    let state = reach::state(&options.state, &config, topic.as_deref(), found);
     live(topic, found);
     // Whose the stores are is no matter then.
     let state = state.filter(|_| !options.adopt);
     let readable = |url: &&String| flow_sinks::url::shape(url).is_ok();
     for url in options.sink.iter().filter(readable) {
-        reach::store(url, state.as_ref(), found);
+        reach::store((url, config.rows.rollups), state.as_ref(), found);
     }
     found.add(stores::apart(&options.sink));
 }

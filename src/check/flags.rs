@@ -9,8 +9,8 @@ use flow_ingest::udp::Listen;
 use super::cluster;
 use super::finding::Findings;
 use super::stores::{given_twice, keeps_raw, shown, store};
-use crate::cli;
 use crate::failure::{Exit, Failure};
+use crate::{cli, run};
 
 /// `run`.
 pub(crate) fn job(options: &cli::Run) -> Findings {
@@ -38,6 +38,9 @@ pub(crate) fn job(options: &cli::Run) -> Findings {
     found.take(flow_objects::Place::of(&options.state), |place| {
         format!("state {}", place.shown().display())
     });
+    if let Err(error) = run::rollups(&options.rollup) {
+        found.wrong(error);
+    }
     cluster::flags(options, &mut found);
     if options.emit_delay > options.allowed_lateness {
         let what = "--emit-delay is longer than --allowed-lateness: a slot would be over before it is first written";

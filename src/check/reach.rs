@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use flow_dataflow::JobConfig;
 use flow_objects::Place;
+use flow_proto::Rollups;
 use flow_sinks::Standing;
 use flow_state::{StateError, StateStore};
 use flow_topic::{Timestamps, Topic, TopicError};
@@ -115,7 +116,7 @@ fn is_empty(path: &Path) -> bool {
 
 /// A store: reachable, its schema this program's, its cursors those of this job. Opening changes nothing in one that is
 /// not empty; an empty one is not opened.
-pub(super) fn store(url: &str, state: Option<&State>, found: &mut Findings) {
+pub(super) fn store((url, rollups): (&str, Rollups), state: Option<&State>, found: &mut Findings) {
     if url.starts_with("stdout:") {
         return;
     }
@@ -123,11 +124,11 @@ pub(super) fn store(url: &str, state: Option<&State>, found: &mut Findings) {
     if url.starts_with("kafka://") || url.starts_with("dir://") {
         // Enriched flows go to a topic, which has no schema.
         if topic(url, true, found).is_some() {
-            cursors(url, state, found);
+            cursors((url, rollups), state, found);
         }
         return;
     }
-    let looked = flow_sinks::schema(url).and_then(|mut schema| schema.look());
+    let looked = flow_sinks::schema_with(url, rollups).and_then(|mut schema| schema.look());
     let Standing {
         made_at_start,
         differences,
@@ -146,7 +147,7 @@ pub(super) fn store(url: &str, state: Option<&State>, found: &mut Findings) {
             "its other tables are"
         };
         found.good(format!("sink {name}: {held} made at the start"));
-    } else if cursors(url, state, found) {
+    } else if cursors((url, rollups), state, found) {
         let lines = differences.into_iter();
         lines.for_each(|line| found.doubtful(format!("sink {name}: {line}")));
     }
@@ -155,9 +156,9 @@ pub(super) fn store(url: &str, state: Option<&State>, found: &mut Findings) {
 }
 
 /// Whether the store could be opened and belongs to this job, as far as the job is known.
-fn cursors(url: &str, state: Option<&State>, found: &mut Findings) -> bool {
+fn cursors((url, rollups): (&str, Rollups), state: Option<&State>, found: &mut Findings) -> bool {
     let name = shown(url);
-    let read = flow_sinks::open(url).and_then(|store| {
+    let read = flow_sinks::open_with(url, rollups).and_then(|store| {
         let mut at = Vec::new();
         if let Some(mut rollups) = store.rollups {
             let cursors = rollups.cursors()?;

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use flow_proto::Rollup;
+use flow_proto::{Rollup, Rollups};
 
-use super::Cluster;
+use super::{Cluster, Tables};
+use crate::failure::{Exit, Failure};
 use crate::units::When;
 
 /// What is computed again, and how.
@@ -19,8 +20,8 @@ pub(crate) struct Range {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::units::when)]
     pub(crate) to: Option<When>,
     /// Rollup to compare, by the name of its table, may be repeated; default: all.
-    #[arg(long, value_name = "NAME", value_parser = rollup)]
-    pub(crate) rollup: Vec<Rollup>,
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rollup: Vec<String>,
     /// Go on where retention has deleted what a slot needs: `replay` marks such slots as partial, `verify` leaves them aside.
     #[arg(long)]
     pub(crate) partial: bool,
@@ -42,10 +43,22 @@ pub(crate) struct Range {
 }
 
 impl Range {
-    /// The rollups that are compared.
-    pub(crate) fn rollups(&self) -> impl Iterator<Item = Rollup> {
-        let wanted = |rollup: &Rollup| self.rollup.is_empty() || self.rollup.contains(rollup);
-        Rollup::ALL.into_iter().filter(wanted)
+    /// The rollups that are compared, of those that there are.
+    ///
+    /// # Errors
+    /// A name that is none of theirs.
+    pub(crate) fn rollups(&self, all: Rollups) -> Result<Vec<Rollup>, Failure> {
+        if self.rollup.is_empty() {
+            return Ok(all.iter().collect());
+        }
+        let named = |name: &String| {
+            all.named(name).ok_or_else(|| {
+                let tables: Vec<&str> = all.iter().map(Rollup::table).collect();
+                let what = format!("--rollup {name}: there are: {}", tables.join(", "));
+                Failure::new(Exit::Usage, what)
+            })
+        };
+        self.rollup.iter().map(named).collect()
     }
 }
 
@@ -94,9 +107,9 @@ pub(crate) struct Replay {
     /// Version of the tables to compute all slots with; else each slot's own.
     #[arg(long, value_name = "VERSION", conflicts_with = "table")]
     pub(crate) tables: Option<u32>,
-    /// Compute with tables that no job has yet, asn=FILE or country=FILE (CSV ranges or prefixes), to see what they would change; may be repeated.
-    #[arg(long, value_name = "KIND=FILE", value_parser = crate::run::table)]
-    pub(crate) table: Vec<(flow_tables::Kind, PathBuf)>,
+    /// Tables that no job has yet, to see what they would change.
+    #[command(flatten)]
+    pub(crate) given: Tables,
     /// Take this sampling rate for all flows of an exporter, whatever it has sent; may be repeated.
     #[arg(long, value_name = "EXPORTER=RATE", value_parser = sampling_rate, conflicts_with = "raw")]
     pub(crate) sampling_rate: Vec<(IpAddr, u64)>,
@@ -115,11 +128,6 @@ pub(crate) struct Replay {
     /// How many of a slot's rows that differ are shown, those first that differ by most bytes.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub(crate) largest: usize,
-}
-
-fn rollup(text: &str) -> Result<Rollup, String> {
-    let known = Rollup::ALL.into_iter().find(|one| one.table() == text);
-    known.ok_or_else(|| format!("there are: {}", Rollup::ALL.map(Rollup::table).join(", ")))
 }
 
 fn throttle(text: &str) -> Result<u64, String> {

@@ -23,6 +23,9 @@ pub(crate) struct SchemaPrint {
     /// The store, as postgres://USER@HOST/DATABASE, clickhouse://… or sqlite:///FILE; nothing is written to it.
     #[arg(long, value_name = "URL")]
     pub(crate) sink: String,
+    /// The rollups that it holds, as `run` is given them; may be repeated.
+    #[arg(long, value_name = "NAME=DIMENSIONS")]
+    pub(crate) rollup: Vec<String>,
 }
 
 /// `schema apply`.
@@ -31,6 +34,9 @@ pub(crate) struct SchemaApply {
     /// The store, as postgres://USER@HOST/DATABASE, clickhouse://… or sqlite:///FILE.
     #[arg(long, value_name = "URL")]
     pub(crate) sink: String,
+    /// The rollups that it holds, as `run` is given them; may be repeated.
+    #[arg(long, value_name = "NAME=DIMENSIONS")]
+    pub(crate) rollup: Vec<String>,
     /// Add our columns to a table of the same name that has only those of cloudflare/flow-pipeline.
     #[arg(long)]
     pub(crate) extend: bool,
@@ -42,6 +48,9 @@ pub(crate) struct SchemaDiff {
     /// The store, as postgres://USER@HOST/DATABASE, clickhouse://… or sqlite:///FILE; nothing is written to it.
     #[arg(long, value_name = "URL")]
     pub(crate) sink: String,
+    /// The rollups that it holds, as `run` is given them; may be repeated.
+    #[arg(long, value_name = "NAME=DIMENSIONS")]
+    pub(crate) rollup: Vec<String>,
 }
 
 /// `schema proto`.

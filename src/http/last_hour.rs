@@ -33,7 +33,7 @@ pub(super) fn read(file: Option<&Path>) -> rusqlite::Result<Value> {
     let transaction = connection.transaction()?;
     let tables: i64 = transaction.query_row(
         "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN (?1, ?2)",
-        [Rollup::As.table(), "slots"],
+        [Rollup::AS.table(), "slots"],
         |row| row.get(0),
     )?;
     if tables < 2 {
@@ -50,7 +50,7 @@ fn empty() -> Value {
 }
 
 fn hour(transaction: &Transaction<'_>) -> rusqlite::Result<Value> {
-    let rollup = Rollup::As.table();
+    let rollup = Rollup::AS.table();
     let newest: Option<i64> =
         transaction.query_row(&format!("SELECT max(slot) FROM {rollup}"), [], |row| {
             row.get(0)

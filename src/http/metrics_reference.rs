@@ -21,7 +21,7 @@ no values yet is absent. This page is generated from the program: a test fails w
 ";
 
 /// The stages in the order of the pipeline.
-const STAGES: [(&str, &str); 9] = [
+const STAGES: [(&str, &str); 10] = [
     (
         "ingest",
         "The collector's sockets and queue, and what it wrote to the topic",
@@ -33,6 +33,7 @@ const STAGES: [(&str, &str); 9] = [
     ("window", "Open slots, and flows kept out of rows"),
     ("job", "The job as a whole"),
     ("checkpoint", "The job's checkpoints"),
+    ("tables", "The job's tables for enrichment"),
     ("sink", "The stores that follow the checkpoints"),
 ];
 
@@ -53,6 +54,7 @@ fn scrape() -> String {
         .announce();
     flow_dataflow::Metrics::register(&mut registry).announce();
     flow_sinks::Metrics::register(&mut registry).announce("stdout:");
+    let _ = crate::tables::metrics::Metrics::register(&mut registry);
     let mut scrape = String::new();
     text::encode(&mut scrape, &registry).unwrap();
     scrape

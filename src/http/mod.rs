@@ -1,12 +1,13 @@
 //! HTTP: metrics, liveness, readiness, status as JSON and the page, for one process.
 //!
-//! On a thread and a runtime of its own, so that a slow reader of the page takes nothing from the job. Law: only
-//! reads; whatever is asked, however often, changes nothing and costs the process a bounded amount.
+//! On a thread and a runtime of its own, so that a slow reader of the page takes nothing from the job. Law: whatever is
+//! asked, however often, costs the process a bounded amount, and changes nothing unless it bears the token.
 
 mod last_hour;
 #[cfg(test)]
 mod metrics_reference;
 mod routes;
+mod tables;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,8 @@ use flow_ingest::goflow::Goflow;
 use prometheus_client::registry::Registry;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
+
+pub(crate) use tables::Tables;
 
 use crate::failure::{Exit, Failure};
 
@@ -36,6 +39,8 @@ pub(crate) struct Page {
     pub(crate) status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// SQLite file of `/api/last-hour`; it need not exist yet.
     pub(crate) last_hour: Option<PathBuf>,
+    /// The tables of the job that runs here, if one does.
+    pub(crate) tables: Option<Tables>,
     /// The answer of `/readyz`.
     pub(crate) ready: Arc<dyn Fn() -> bool + Send + Sync>,
 }
@@ -98,7 +103,7 @@ impl Bound {
 fn start(bound: Bound, page: Page) -> Result<Server, Failure> {
     let Bound { listener, address } = bound;
     let failed = |error: io::Error| Failure::new(Exit::Io, format!("http {address}: {error}"));
-    // One read of the database at a time; more would only compete for it.
+    // One read of the database, or one load of tables, at a time; more would only compete.
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)

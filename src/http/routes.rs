@@ -11,15 +11,15 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::Mutex;
 
-use super::{Page, last_hour};
+use super::{Page, last_hour, tables};
 use crate::clock;
 
 const PAGE: &str = include_str!("page.html");
 const HTML: &str = "text/html; charset=utf-8";
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,8 +30,8 @@ const POLICY: &str = "default-src 'none'; connect-src 'self'; img-src data:; scr
 /// no more than this part of a core busy, and one is as fresh as its cost allows.
 const REST: u32 = 10;
 
-struct Shared {
-    page: Page,
+pub(super) struct Shared {
+    pub(super) page: Page,
     /// The last answer about the last hour. Its lock is held while the next one is made: others wait for that one.
     last_hour: Mutex<Option<Answer>>,
 }
@@ -55,16 +55,18 @@ pub(super) fn router(page: Page) -> Router {
         .route("/readyz", get(readyz))
         .route("/api/status", get(status))
         .route("/api/last-hour", get(hour))
+        .route("/api/tables", get(tables::list))
+        .route("/api/tables/reload", post(tables::reload))
         .fallback(not_found)
         .with_state(shared)
 }
 
-fn answer(code: StatusCode, kind: &'static str, body: impl Into<String>) -> Response {
+pub(super) fn answer(code: StatusCode, kind: &'static str, body: impl Into<String>) -> Response {
     let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, "no-store")];
     (code, headers, body.into()).into_response()
 }
 
-fn failed(code: StatusCode, error: &str) -> Response {
+pub(super) fn failed(code: StatusCode, error: &str) -> Response {
     answer(
         code,
         JSON,

@@ -23,6 +23,7 @@ const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST
 fn page(last_hour: Option<PathBuf>) -> Page {
     Page {
         goflow: None,
+        tables: None,
         registry: Arc::new(telemetry::registry()),
         status: Arc::new(|| json!({})),
         last_hour,

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flow_dataflow::key;
+use flow_proto::{Rollup, Rollups};
 use flow_sinks::{Difference, DifferenceKind, Look, SlotState, StoredSlot, compare};
 use serde_json::Map;
 
@@ -27,7 +28,7 @@ struct Side {
 }
 
 impl Side {
-    fn open(url: &str, range: Slots) -> Result<Side, Failure> {
+    fn open(url: &str, range: (Slots, Rollup)) -> Result<Side, Failure> {
         let (look, cursors, slots) = looked_at(url, range)?;
         let retired = slots
             .values()
@@ -59,26 +60,39 @@ impl Side {
 pub(super) fn run(options: &cli::Verify, other: &str) -> Result<(), Failure> {
     let asked = signals::install()?;
     let range = starts(&options.range)?;
-    let mut all = Vec::new();
+    let (all, rollups) = rollups(&options.range)?;
+    let mut tallies = Vec::new();
     for url in &options.sink {
-        let (mut one, mut two) = (Side::open(url, range)?, Side::open(other, range)?);
+        let of_base = (range, all.base());
+        let (mut one, mut two) = (Side::open(url, of_base)?, Side::open(other, of_base)?);
         let mut tally = Tally::new(one.look.name(), Some(two.look.name()));
         let mut slots: BTreeSet<u64> = one.slots.keys().chain(two.slots.keys()).copied().collect();
-        for rollup in options.range.rollups() {
+        for rollup in rollups.iter().copied() {
             slots.extend(one.look.slots_with_rows(rollup, range)?);
             slots.extend(two.look.slots_with_rows(rollup, range)?);
         }
         for slot_secs in slots {
             until_asked(&asked)?;
-            match slot(&mut one, &mut two, (slot_secs, &options.range), &mut tally)? {
+            match slot(&mut one, &mut two, (slot_secs, &rollups), &mut tally)? {
                 true => tally.compared += 1,
                 false => drop(tally.not_compared.insert(slot_secs)),
             }
         }
         tally.tell();
-        all.push(tally);
+        tallies.push(tally);
     }
-    conclude(&all, false)
+    conclude(&tallies, false)
+}
+
+/// The rollups that there are, and those that are compared. No state names them here: the options do, as `run` is given them,
+/// unless they are the standard ones.
+fn rollups(range: &cli::Range) -> Result<(Rollups, Vec<Rollup>), Failure> {
+    if range.rollup.iter().any(|given| given.contains('=')) {
+        let all = crate::run::rollups(&range.rollup)?;
+        return Ok((all, all.iter().collect()));
+    }
+    let all = Rollups::STANDARD;
+    Ok((all, range.rollups(all)?))
 }
 
 /// The range as it is given: how wide a slot is stands in neither store.
@@ -98,7 +112,7 @@ fn starts(range: &cli::Range) -> Result<Slots, Failure> {
 fn slot(
     one: &mut Side,
     two: &mut Side,
-    (slot_secs, range): (u64, &cli::Range),
+    (slot_secs, rollups): (u64, &[Rollup]),
     tally: &mut Tally,
 ) -> Result<bool, Failure> {
     let same_job = one.job.is_some() && one.job == two.job;
@@ -108,12 +122,12 @@ fn slot(
         return Ok(false);
     }
     let mut found: Vec<(_, Vec<Difference>, u64)> = Vec::new();
-    for rollup in range.rollups() {
+    for rollup in rollups.iter().copied() {
         let (ours, unreadable) = one.look.rows(rollup, slot_secs)?;
         let (theirs, more) = two.look.rows(rollup, slot_secs)?;
         let said = theirs
             .iter()
-            .map(|row| (row.key, (row.sums, row.table_version)));
+            .map(|row| (row.key.clone(), (row.sums, row.table_version)));
         let mut differences = compare((rollup, slot_secs), said, &ours, &|_| true);
         if !same_job {
             // Each job counts the versions of its tables for itself.

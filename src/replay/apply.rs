@@ -7,7 +7,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow_proto::{Rollup, RowRecord};
+use flow_proto::{Rollup, Rollups};
 use flow_sinks::{Applied, Delta, Row, Rows, Sink, SinkError, SlotRow};
 use flow_state::{Checkpoint, Replaced, SlotCounts};
 
@@ -32,8 +32,8 @@ pub(super) const TARGET: &str = "replay";
 ///
 /// # Errors
 /// If it cannot be written.
-pub(super) fn open(url: &str) -> Result<Box<dyn Sink>, Failure> {
-    let store = flow_sinks::open(url)?;
+pub(super) fn open(url: &str, rollups: Rollups) -> Result<Box<dyn Sink>, Failure> {
+    let store = flow_sinks::open_with(url, rollups)?;
     store.rollups.ok_or_else(|| {
         let what = format!("sink {}: has no rollups", flow_topic::shown(url));
         Failure::new(Exit::Config, what)
@@ -44,8 +44,8 @@ pub(super) fn open(url: &str) -> Result<Box<dyn Sink>, Failure> {
 ///
 /// # Errors
 /// If a job writes it, or it cannot be written.
-pub(super) fn open_target(url: &str) -> Result<Box<dyn Sink>, Failure> {
-    let mut sink = open(url)?;
+pub(super) fn open_target(url: &str, rollups: Rollups) -> Result<Box<dyn Sink>, Failure> {
+    let mut sink = open(url, rollups)?;
     match sink.cursors()?.job.as_deref() {
         Some(TARGET) => return Ok(sink),
         None => {}
@@ -65,7 +65,7 @@ pub(super) fn open_target(url: &str) -> Result<Box<dyn Sink>, Failure> {
         shards: &all,
         rows: &Nothing,
         slots: &[],
-        retired_through_secs: None,
+        retired_through: &[],
         watermark_secs: None,
     };
     match sink.apply(&claim)? {
@@ -138,7 +138,7 @@ impl<'a> Apply<'a> {
             .replaced(slot_secs, self.checkpoint, refused)?;
         let replaced = match self.rollups {
             None => self.record(wanted, stored)?,
-            Some(_) => above(wanted, stored)?,
+            Some(_) => above(wanted, self.base.rows.rollups, stored)?,
         };
         let written = self.write(&replaced)?;
         self.rows += written;
@@ -185,16 +185,20 @@ impl<'a> Apply<'a> {
     }
 
     fn write(&mut self, replaced: &Replaced) -> Result<u64, Failure> {
-        let rollups = self.rollups.clone().unwrap_or(Rollup::ALL.to_vec());
-        let mut rows = records(replaced)?;
-        rows.retain(|row| rollups.iter().any(|rollup| row.rollup == *rollup as u16));
+        let all = self.base.rows.rollups;
+        let rollups = self.rollups.clone().unwrap_or(all.iter().collect());
+        let words = words(replaced, all)?;
+        let wanted = |number| rollups.iter().any(|rollup| rollup.number() == number);
+        let rows = all.width().rows(&words).filter(|row| wanted(row.rollup));
+        let rows: Vec<_> = rows.collect();
         let now = clock::now_ns() / 1_000_000_000;
-        let slots = replacement::slots(replaced, self.checkpoint, now).into_iter();
+        let slots = replacement::slots(replaced, all, self.checkpoint, now).into_iter();
         let slots: Vec<SlotRow> = slots
             .filter(|slot| rollups.contains(&slot.rollup))
             .collect();
         let recorded = Recorded {
             rows: &rows,
+            rollups: all,
             replaced,
         };
         let job = match self.rollups {
@@ -226,11 +230,11 @@ pub(super) fn patiently(mut write: impl FnMut() -> Result<u64, SinkError>) -> Re
 }
 
 /// In a store that only replays write, a slot has the generation above any that it has seen there, finished or not.
-fn above(wanted: Replaced, stored: &mut Stored) -> Result<Replaced, Failure> {
+fn above(wanted: Replaced, rollups: Rollups, stored: &mut Stored) -> Result<Replaced, Failure> {
     let slot_secs = wanted.slot_secs;
     let known = stored.slots.get(&slot_secs);
     let mut highest = known.map_or(0, |slot| slot.generation);
-    for rollup in Rollup::ALL {
+    for rollup in rollups.iter() {
         let (rows, _) = stored.look.rows(rollup, slot_secs)?;
         let seen = rows.iter().map(|row| row.revision >> 48);
         highest = seen.fold(highest, u64::max);
@@ -249,13 +253,15 @@ fn too_often(slot_secs: u64) -> Failure {
     Failure::new(Exit::Config, what)
 }
 
-/// The rows of a record.
+/// The rows of a record, as the words that they are made of.
 ///
 /// # Errors
 /// If another release has written it.
-pub(super) fn records(replaced: &Replaced) -> Result<Vec<RowRecord>, Failure> {
-    replaced.records().ok_or_else(|| {
-        let what = "the record of a replaced slot has rows of another size";
-        Failure::new(Exit::Config, what).hint("use the release that wrote it")
-    })
+pub(super) fn words(replaced: &Replaced, rollups: Rollups) -> Result<Vec<u64>, Failure> {
+    replaced
+        .words(rollups.width().record_bytes())
+        .ok_or_else(|| {
+            let what = "the record of a replaced slot has rows of another size";
+            Failure::new(Exit::Config, what).hint("use the release that wrote it")
+        })
 }

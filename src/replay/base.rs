@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flow_dataflow::RowConfig;
+use flow_proto::{Rollup, Rollups};
 use flow_sinks::{Cursors, Look, SlotQuery, SlotState, StoredSlot};
 use flow_state::{Checkpoint, Replaced, SlotCounts, StateStore};
 use flow_topic::Topic;
@@ -44,13 +45,10 @@ impl Base {
     /// # Errors
     /// If there is no state or topic, or the range holds no slot.
     pub(crate) fn open(state: &Path, topic: &str, range: &cli::Range) -> Result<Base, Failure> {
-        let shown = state.display();
+        let shown = state;
         let (state, newest) = job_status::newest(state)?;
-        let rows = RowConfig::of_recorded(&newest.config).ok_or_else(|| {
-            let what = format!("state {shown}: the options of its job are unknown to this program");
-            Failure::new(Exit::Config, what).hint("use the release that wrote the state")
-        })?;
-        let slots = whole_slots(range, rows.window_secs)?;
+        let rows = rows_of(shown, &newest)?;
+        let slots = whole_slots(range, rows.rollups.longest_secs())?;
         let topic = flow_topic::url::open(topic, None)?;
         let replaced = state.replaced_slots()?;
         Ok(Base {
@@ -73,6 +71,14 @@ impl Base {
         }
     }
 
+    /// Of rollups, those that have a slot which begins there.
+    pub(crate) fn rollups_at(&self, all: &[Rollup], slot_secs: u64) -> Vec<Rollup> {
+        let base_secs = self.rows.window_secs;
+        let begins =
+            |one: &Rollup| one.window_secs() == base_secs || one.slot_of(slot_secs) == slot_secs;
+        all.iter().copied().filter(begins).collect()
+    }
+
     /// Whether a slot is asked for.
     pub(crate) fn wants(&self, slot_secs: u64) -> bool {
         let within = (self.slots.0..self.slots.1).contains(&slot_secs);
@@ -85,7 +91,8 @@ impl Base {
     /// # Errors
     /// If it cannot be looked at, or another job has written it.
     pub(crate) fn store(&self, url: &str) -> Result<Stored, Failure> {
-        let (look, cursors, slots) = looked_at(url, self.slots)?;
+        let rollups = self.rows.rollups;
+        let (mut look, cursors, slots) = looked_at(url, (self.slots, rollups.base()))?;
         let highest = cursors.by_shard.values().max().copied().unwrap_or(0);
         // A job that runs may have gone on since its state was read.
         if highest > self.newest.number {
@@ -103,6 +110,7 @@ impl Base {
                 .hint("--state and --sink name what the same run was given"));
         }
         Ok(Stored {
+            longer_retired: longer_retired(&mut look, rollups, self.slots)?,
             look,
             slots,
             at: cursors.even(flow_dataflow::key::SHARDS),
@@ -115,8 +123,10 @@ impl Base {
     /// # Errors
     /// If it cannot be looked at.
     pub(crate) fn target(&self, url: &str) -> Result<Stored, Failure> {
-        let (look, _, slots) = looked_at(url, self.slots)?;
+        let rollups = self.rows.rollups;
+        let (mut look, _, slots) = looked_at(url, (self.slots, rollups.base()))?;
         Ok(Stored {
+            longer_retired: longer_retired(&mut look, rollups, self.slots)?,
             look,
             slots,
             at: None,
@@ -241,11 +251,30 @@ impl Base {
     }
 }
 
+fn rows_of(state: &Path, newest: &Checkpoint) -> Result<RowConfig, Failure> {
+    RowConfig::of_recorded(&newest.config).ok_or_else(|| {
+        let shown = state.display();
+        let what = format!("state {shown}: the options of its job are unknown to this program");
+        Failure::new(Exit::Config, what).hint("use the release that wrote the state")
+    })
+}
+
+/// The rollups of a state's job.
+///
+/// # Errors
+/// If there is no state.
+pub(super) fn rollups_of(state: &Path) -> Result<Rollups, Failure> {
+    let (_, newest) = job_status::newest(state)?;
+    Ok(rows_of(state, &newest)?.rollups)
+}
+
 /// A store, as it was found.
 pub(crate) struct Stored {
     pub(crate) look: Look,
     /// Its rows of `slots` in the range.
     pub(crate) slots: BTreeMap<u64, StoredSlot>,
+    /// Slots of longer windows in the range that it calls retired.
+    pub(crate) longer_retired: BTreeSet<(Rollup, u64)>,
     /// The checkpoint at which all of its shards stand.
     pub(crate) at: Option<u64>,
     /// The highest one at which a shard stands: no row has a revision above it.
@@ -259,14 +288,12 @@ pub(super) type Looked = (Look, Cursors, BTreeMap<u64, StoredSlot>);
 ///
 /// # Errors
 /// If it cannot be looked at.
-pub(super) fn looked_at(url: &str, (from, to): Slots) -> Result<Looked, Failure> {
+pub(super) fn looked_at(
+    url: &str,
+    ((from, to), rollup): (Slots, Rollup),
+) -> Result<Looked, Failure> {
     let mut look = flow_sinks::look(url)?;
-    let query = SlotQuery {
-        newest: u32::MAX,
-        from_secs: Some(from),
-        to_secs: Some(to),
-        troubled: false,
-    };
+    let query = of_range(rollup, (from, to));
     // A job that follows meanwhile must not come between the two.
     let (mut cursors, mut slots) = (look.cursors()?, look.slots(&query)?);
     for _ in 0..LOOKS {
@@ -278,6 +305,31 @@ pub(super) fn looked_at(url: &str, (from, to): Slots) -> Result<Looked, Failure>
     }
     let by_start = slots.into_iter().map(|slot| (slot.slot_secs, slot));
     Ok((look, cursors, by_start.collect()))
+}
+
+fn of_range(rollup: Rollup, (from, to): Slots) -> SlotQuery {
+    SlotQuery {
+        rollup,
+        from_secs: Some(from),
+        to_secs: Some(to),
+        ..SlotQuery::default()
+    }
+}
+
+/// The longer slots of a range that a store calls retired.
+fn longer_retired(
+    look: &mut Look,
+    rollups: Rollups,
+    slots: Slots,
+) -> Result<BTreeSet<(Rollup, u64)>, Failure> {
+    let mut retired = BTreeSet::new();
+    let base_secs = rollups.base().window_secs();
+    for rollup in rollups.iter().filter(|one| one.window_secs() > base_secs) {
+        let found = look.slots(&of_range(rollup, slots))?.into_iter();
+        let over = found.filter(|slot| slot.state == SlotState::Retired.name());
+        retired.extend(over.map(|slot| (rollup, slot.slot_secs)));
+    }
+    Ok(retired)
 }
 
 /// The range as whole slots. Without an end: all there can be.

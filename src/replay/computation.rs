@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow_dataflow::{Job, JobConfig, JobError, Metrics, Peers, Plan, Replay, Snapshot, Status};
+use flow_dataflow::{
+    Job, JobConfig, JobError, Metrics, Peers, Plan, Replay, Snapshot, Status, TableShelf,
+};
 use flow_state::{Acks, Published, StateStore};
-use flow_tables::TableSet;
 use flow_topic::Topic;
 
 use super::base::{Base, Slots};
@@ -54,7 +55,7 @@ impl Computation {
         let job = Job {
             config,
             topic: topic(base, range),
-            tables: Arc::new(TableSet::default()),
+            tables: TableShelf::new(state.clone(), Arc::default()),
             state,
             published: Published::new(),
             // Of a sink that never follows: every row stays on disk.

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flow_dataflow::{Counting, Replay};
-use flow_proto::{Rollup, RowRecord};
+use flow_proto::{Rollup, Rollups, RowView, Sums};
 use flow_sinks::{GroupTotals, group_totals};
-use flow_state::{Checkpoint, Group, Replaced, SlotCounts, StateError, StateStore};
+use flow_state::{Checkpoint, Replaced, SlotCounts, StateError, StateStore};
 
 /// What is on record as long as a slot's counts can change, and of a slot that was replaced.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Computed {
     pub(crate) counting: Counting,
     pub(crate) replay: Arc<Replay>,
     pub(crate) state: StateStore,
+    /// What it has summed.
+    pub(crate) rollups: Rollups,
     /// The scratch state's last one.
     pub(crate) checkpoint: Option<Checkpoint>,
 }
@@ -34,12 +36,8 @@ impl Computed {
     /// # Errors
     /// If the scratch cannot be read.
     pub(crate) fn totals(&self, rollup: Rollup, slot_secs: u64) -> Result<GroupTotals, StateError> {
-        let group = Group {
-            rollup: rollup as u16,
-            slot_secs,
-        };
         match &self.checkpoint {
-            Some(checkpoint) => group_totals(&self.state, checkpoint, group),
+            Some(checkpoint) => group_totals(&self.state, checkpoint, (rollup, slot_secs)),
             None => Ok(GroupTotals::new()),
         }
     }
@@ -99,19 +97,21 @@ impl Computed {
         checkpoint: &Checkpoint,
         refused: SlotCounts,
     ) -> Result<Replaced, StateError> {
-        let mut records = Vec::new();
-        for rollup in Rollup::ALL {
+        let mut rows: Vec<(Rollup, Vec<u32>, Sums)> = Vec::new();
+        for rollup in self.rollups.iter() {
             let totals = self.totals(rollup, slot_secs)?.into_iter();
-            records.extend(totals.map(|(key, sums)| RowRecord {
-                slot_secs,
-                rollup: rollup as u16,
-                shard: 0,
-                key,
-                sums,
-            }));
+            rows.extend(totals.map(|(key, sums)| (rollup, key, sums)));
         }
-        let base = records.iter().filter(|row| row.rollup == Rollup::As as u16);
-        let flows = base.map(|row| row.sums.flows).sum();
+        let base = rows.iter().filter(|row| row.0 == self.rollups.base());
+        let flows = base.map(|row| row.2.flows).sum();
+        let views = rows.iter().map(|(rollup, key, sums)| RowView {
+            slot_secs,
+            rollup: rollup.number(),
+            shard: 0,
+            key,
+            sums,
+        });
+        let bytes = self.rollups.width().bytes(views);
         let known = self.known(slot_secs, checkpoint, refused);
         let (early, late) = match self.counting {
             Counting::AsRecorded => (0, 0),
@@ -130,7 +130,7 @@ impl Computed {
             late,
             partial: known.partial,
             missing_partitions: known.missing_partitions,
-            rows: Replaced::bytes(&records),
+            rows: bytes,
             every: matches!(self.counting, Counting::Every { .. }),
             cut: checkpoint
                 .cut

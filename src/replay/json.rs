@@ -2,7 +2,8 @@
 //!
 //! Law: names are those of the tables' columns.
 
-use flow_proto::{Rollup, Sums, country_code};
+use flow_proto::{Rollup, Sums};
+use flow_sinks::columns::{Value as Column, address_text, key_value};
 use flow_sinks::{Difference, Said};
 use serde_json::{Map, Value, json};
 
@@ -16,7 +17,7 @@ pub(crate) fn difference(sink: &str, difference: &Difference) -> Value {
         "rollup": difference.rollup.table(),
         "slot": time(difference.slot_secs),
         "kind": difference.kind().name(),
-        "key": key(difference.rollup, difference.key),
+        "key": key(difference.rollup, &difference.key),
         "computed": difference.computed.map(said),
         "stored": difference.stored.map(said),
         "revision": difference.revision,
@@ -48,16 +49,17 @@ pub(crate) fn why(why: &Why) -> Map<String, Value> {
 }
 
 /// A row's key by the names of its columns.
-pub(crate) fn key(rollup: Rollup, key: [u32; 3]) -> Value {
-    let names = rollup.key_columns();
-    let value = |(name, number): (&str, u32)| {
-        let value = match name.ends_with("_country") {
-            true => Value::from(country_code(number)),
-            false => Value::from(number),
+pub(crate) fn key(rollup: Rollup, key: &[u32]) -> Value {
+    let values = rollup.values(key).map(|(dimension, words)| {
+        let value = match key_value(dimension, words) {
+            Column::Number(number) => Value::from(number),
+            Column::Address(address) => Value::from(address_text(address)),
+            Column::Text(text) => Value::from(text),
+            Column::Boolean(_) | Column::Null => Value::Null,
         };
-        (name.to_owned(), value)
-    };
-    Value::Object(names.into_iter().zip(key).map(value).collect())
+        (dimension.name().to_owned(), value)
+    });
+    Value::Object(values.collect())
 }
 
 fn said((sums, table_version): Said) -> Value {

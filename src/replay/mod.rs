@@ -26,7 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 use flow_dataflow::{Counting, SamplingRates};
-use flow_proto::{Addr, Rollup};
+use flow_proto::{Addr, Rollup, Rollups};
 
 use apply::Apply;
 use base::{Base, Refused};
@@ -55,8 +55,11 @@ pub(crate) fn run(options: &cli::Replay) -> Result<(), Failure> {
     let rates = SamplingRates::new(rates.map(|(at, rate)| (Addr::from(*at), *rate)));
     // What cannot be looked at or written is told before anything is computed.
     raw::check(&options.range, &options.sink)?;
+    let rollups = base::rollups_of(&options.state)?;
+    drop(options.range.rollups(rollups)?);
+    one_window(options, rollups)?;
     if let Some(url) = &options.into {
-        drop(apply::open_target(url)?);
+        drop(apply::open_target(url, rollups)?);
     }
     let mut workshop = Workshop::open(&options.range, rates, place, &asked)?;
     let base = settled(options, &asked)?;
@@ -88,7 +91,7 @@ fn fits(options: &cli::Replay) -> Result<(), Failure> {
             "--repair finds the slots itself",
         );
     }
-    if options.apply && options.into.is_none() && !options.table.is_empty() {
+    if options.apply && options.into.is_none() && !options.given.table.is_empty() {
         return refuse(
             "--table and --apply: rows of the job's store name a version of its tables",
             "give the files to run, then they are a version; or --into another store",
@@ -107,6 +110,22 @@ fn fits(options: &cli::Replay) -> Result<(), Failure> {
         );
     }
     Ok(())
+}
+
+/// A slot is replaced in one generation as a whole, and with it what longer slots hold of it: no record says that yet.
+fn one_window(options: &cli::Replay, rollups: Rollups) -> Result<(), Failure> {
+    let longer = |one: &Rollup| one.window_secs() > rollups.base().window_secs();
+    match rollups.iter().find(longer) {
+        Some(one) if options.apply => {
+            let what = format!(
+                "--apply: {} sums longer slots, which would have to be replaced with those within them",
+                one.table()
+            );
+            Err(Failure::new(Exit::Config, what)
+                .hint("without --apply it says what differs; verify does so, too"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The job as it stands, with `--wait` once it is through with the slots.
@@ -157,14 +176,15 @@ fn one(
     };
     let recomputed = workshop.recompute(base, &checkpoint, how)?;
     let url = options.into.as_deref().unwrap_or(url);
+    let asked_for = options.range.rollups(base.rows.rollups)?;
     let mut apply = None;
     if options.apply {
         let (sink, rollups) = match options.into {
             Some(_) => (
-                apply::open_target(url)?,
-                Some(options.range.rollups().collect()),
+                apply::open_target(url, base.rows.rollups)?,
+                Some(asked_for.clone()),
             ),
-            None => (apply::open(url)?, None),
+            None => (apply::open(url, base.rows.rollups)?, None),
         };
         let computed = (&checkpoint, &recomputed);
         apply = Some(Apply::new(sink, base, computed, rollups));
@@ -200,8 +220,9 @@ fn one(
             continue;
         }
         let (mut differs, mut replaceable, mut rows_differ) = (false, true, false);
-        for rollup in Rollup::ALL {
-            let is_asked = options.range.rollups().any(|asked| asked == rollup);
+        let all: Vec<Rollup> = base.rows.rollups.iter().collect();
+        for rollup in base.rollups_at(&all, slot_secs) {
+            let is_asked = asked_for.contains(&rollup);
             // Where the topic lacks something, a store that has more, of any key and rollup, knows more.
             if !is_asked && lacking.is_empty() {
                 continue;

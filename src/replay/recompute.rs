@@ -124,6 +124,7 @@ impl<'a> Workshop<'a> {
             computed: Computed {
                 counting,
                 replay,
+                rollups: base.rows.rollups,
                 checkpoint: state.newest()?,
                 state,
             },

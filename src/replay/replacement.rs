@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use flow_proto::{Rollup, RowRecord};
+use flow_proto::{Rollups, RowView};
 use flow_sinks::{Delta, Row, Rows, SinkError, SlotRow, SlotState, StoredSlot};
 use flow_state::{Checkpoint, Replaced, SlotCounts, StateError, StateStore};
 
@@ -104,10 +104,11 @@ fn alike(found: &Replaced, wanted: &Replaced) -> bool {
 /// The rows of `slots` that a record brings.
 pub(crate) fn slots(
     replaced: &Replaced,
+    rollups: Rollups,
     checkpoint: &Checkpoint,
     now_secs: u64,
-) -> [SlotRow; Rollup::ALL.len()] {
-    Rollup::ALL.map(|rollup| SlotRow {
+) -> Vec<SlotRow> {
+    let row = |rollup| SlotRow {
         rollup,
         slot_secs: replaced.slot_secs,
         state: SlotState::Retired,
@@ -119,7 +120,8 @@ pub(crate) fn slots(
         complete_through_secs: u64::try_from(checkpoint.watermark_ns)
             .ok()
             .map(|ns| ns / 1_000_000_000),
-    })
+    };
+    rollups.iter().map(row).collect()
 }
 
 /// A record as a store takes it, under the job that stands in its cursors.
@@ -131,7 +133,7 @@ pub(crate) fn delta<'a>(job: &'a str, rows: &'a Recorded<'a>, slots: &'a [SlotRo
         shards: &[0],
         rows,
         slots,
-        retired_through_secs: None,
+        retired_through: &[],
         watermark_secs: None,
     }
 }
@@ -139,7 +141,8 @@ pub(crate) fn delta<'a>(job: &'a str, rows: &'a Recorded<'a>, slots: &'a [SlotRo
 /// The rows of a slot, as a store takes them.
 #[derive(Debug)]
 pub(crate) struct Recorded<'a> {
-    pub(crate) rows: &'a [RowRecord],
+    pub(crate) rows: &'a [RowView<'a>],
+    pub(crate) rollups: Rollups,
     pub(crate) replaced: &'a Replaced,
 }
 
@@ -150,14 +153,14 @@ impl Rows for Recorded<'_> {
     ) -> Result<(), SinkError> {
         let revision = u64::from(self.replaced.generation) << 48 | self.replaced.number;
         for record in self.rows {
-            let Some(rollup) = Rollup::from_number(record.rollup) else {
+            let Some(rollup) = self.rollups.get(record.rollup) else {
                 return Err(SinkError::fatal(
                     "the record of a replaced slot has a rollup that this program does not know",
                 ));
             };
             take(Row {
                 rollup,
-                record,
+                record: *record,
                 table_version: self.replaced.table_version,
                 revision,
             })?;

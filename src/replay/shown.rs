@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 
-use flow_proto::country_code;
+use flow_sinks::columns::{Value as Held, address_text, key_value};
 use flow_sinks::{Difference, DifferenceKind};
 use serde_json::{Map, Value, json};
 
@@ -119,7 +119,7 @@ impl<'a, W: Write> Shown<'a, W> {
             DifferenceKind::Revision,
         ]);
         let mut largest: Vec<&Difference> = compared.differences.iter().collect();
-        largest.sort_by_key(|d| (std::cmp::Reverse(d.bytes()), d.key));
+        largest.sort_by_key(|d| (std::cmp::Reverse(d.bytes()), d.key.clone()));
         largest.truncate(self.options.largest);
         if self.options.json {
             let largest = largest.iter().map(|d| json::difference(&self.sink, d));
@@ -226,12 +226,15 @@ fn words(why: &Why) -> Option<String> {
 
 /// A row that differs, in words.
 fn row(difference: &Difference) -> String {
-    let names = difference.rollup.key_columns();
-    let value = |(name, number): (&str, u32)| match name.ends_with("_country") {
-        true => format!("{name} {:?}", country_code(number)),
-        false => format!("{name} {number}"),
-    };
-    let key: Vec<String> = names.into_iter().zip(difference.key).map(value).collect();
+    let values = difference.rollup.values(&difference.key);
+    let key: Vec<String> = values
+        .map(|(dimension, words)| match key_value(dimension, words) {
+            Held::Number(number) => format!("{} {number}", dimension.name()),
+            Held::Address(address) => format!("{} {}", dimension.name(), address_text(address)),
+            Held::Text(text) => format!("{} {text:?}", dimension.name()),
+            Held::Boolean(_) | Held::Null => dimension.name().to_owned(),
+        })
+        .collect();
     let side = |said: Option<flow_sinks::Said>| match said {
         Some((sums, version)) => format!(
             "{} bytes ({} scaled) {} flows (tables {version})",

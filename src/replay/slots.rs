@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
-use flow_proto::{Rollup, Sums};
+use flow_proto::{Rollup, Rollups, Sums};
 use flow_sinks::{Difference, DifferenceKind, GroupTotals, Said, SlotState, compare, slot_state};
-use flow_state::{Checkpoint, Group, Replaced, SlotCounts};
+use flow_state::{Checkpoint, Replaced, SlotCounts};
 
 use super::apply;
 use super::base::{Base, Refused, Stored};
@@ -100,7 +100,7 @@ impl Sides<'_> {
     pub(crate) fn slots(&mut self) -> Result<BTreeSet<u64>, Failure> {
         let range = self.base.slots.0..self.base.slots.1;
         let mut slots = self.recomputed.computed.slots();
-        for rollup in Rollup::ALL {
+        for rollup in self.base.rows.rollups.iter() {
             slots.extend(self.stored.look.slots_with_rows(rollup, self.base.slots)?);
         }
         slots.extend(self.stored.slots.keys());
@@ -124,26 +124,24 @@ impl Sides<'_> {
         rollup: Rollup,
         slot_secs: u64,
     ) -> Result<Option<Compared>, Failure> {
-        let group = Group {
-            rollup: rollup as u16,
-            slot_secs,
-        };
-        let state = slot_state(self.checkpoint, group, self.base.rows.window_secs);
-        let is_final = self.is_final(slot_secs, state);
+        let state = slot_state(self.checkpoint, rollup, slot_secs);
+        let is_final = self.is_final((rollup, slot_secs), state);
         let exact = self.stored.at == Some(self.checkpoint.number);
         if !is_final && !exact {
             return Ok(None);
         }
-        let replaced = match self.is_target {
+        let is_base = rollup.window_secs() == self.base.rows.window_secs;
+        let replaced = match self.is_target || !is_base {
             true => None,
             false => self
                 .base
                 .replaced(self.stored, self.checkpoint, slot_secs)?,
         };
         let mut computed = self.recomputed.computed.totals(rollup, slot_secs)?;
-        let mut version = self.recomputed.tables.number(slot_secs);
+        let last_slot = rollup.end(slot_secs) - self.base.rows.window_secs;
+        let mut version = self.recomputed.tables.number(last_slot);
         if let (Some(replaced), true) = (&replaced, self.as_replaced) {
-            computed = totals(replaced, rollup)?;
+            computed = totals(replaced, (rollup, self.base.rows.rollups))?;
             version = replaced.table_version;
         }
         let flows = sum(computed.values()).flows;
@@ -152,10 +150,12 @@ impl Sides<'_> {
             computed.clear();
         }
         let (stored, unreadable) = self.stored.look.rows(rollup, slot_secs)?;
-        let possible = self.revisions(slot_secs, replaced.as_ref());
+        let possible = self.revisions((rollup, slot_secs), replaced.as_ref());
         let mut differences = compare(
             (rollup, slot_secs),
-            computed.iter().map(|(key, sums)| (*key, (*sums, version))),
+            computed
+                .iter()
+                .map(|(key, sums)| (key.clone(), (*sums, version))),
             &stored,
             &possible,
         );
@@ -169,9 +169,9 @@ impl Sides<'_> {
         if differs && !is_final && self.has_moved(ahead)? {
             return Ok(None);
         }
-        let slot_row = match rollup {
-            Rollup::As => self.slot_row(slot_secs, state, flows, replaced.as_ref()),
-            Rollup::Country => None,
+        let slot_row = match rollup == self.base.rows.rollups.base() {
+            true => self.slot_row(slot_secs, state, flows, replaced.as_ref()),
+            false => None,
         };
         Ok(Some(Compared {
             rollup,
@@ -186,14 +186,19 @@ impl Sides<'_> {
     }
 
     /// Whether the job and the store are through with a slot.
-    fn is_final(&self, slot_secs: u64, state: SlotState) -> bool {
+    fn is_final(&self, (rollup, slot_secs): (Rollup, u64), state: SlotState) -> bool {
         if self.is_target {
             return state == SlotState::Retired;
         }
-        let known = self.stored.slots.get(&slot_secs);
+        let is_retired = if rollup.window_secs() == self.base.rows.window_secs {
+            let known = self.stored.slots.get(&slot_secs);
+            known.is_some_and(|slot| slot.state == SlotState::Retired.name())
+        } else {
+            self.stored.longer_retired.contains(&(rollup, slot_secs))
+        };
         // Its row of `slots` comes with one shard: the others must be there, too.
         let even = self.stored.at.is_some();
-        even && known.is_some_and(|slot| slot.state == SlotState::Retired.name())
+        even && is_retired
     }
 
     /// Whether a slot can begin there: rows may stand anywhere that others have put.
@@ -249,12 +254,10 @@ impl Sides<'_> {
     /// Which revisions rows of a slot can have.
     fn revisions(
         &self,
-        slot_secs: u64,
+        (rollup, slot_secs): (Rollup, u64),
         replaced: Option<&Replaced>,
     ) -> impl Fn(u64) -> bool + use<> {
-        let of_job = self
-            .checkpoint
-            .generation(slot_secs, self.base.rows.window_secs);
+        let of_job = self.checkpoint.generation(slot_secs, rollup.window_secs());
         let (generation, numbers) = match replaced {
             Some(replaced) => (replaced.generation, replaced.number..=replaced.number),
             None => (of_job, 1..=self.stored.newest),
@@ -288,10 +291,13 @@ fn number(revision: u64) -> u64 {
 }
 
 /// The rows that a slot was replaced by.
-fn totals(replaced: &Replaced, rollup: Rollup) -> Result<GroupTotals, Failure> {
-    let records = apply::records(replaced)?.into_iter();
-    let ours = records.filter(|row| row.rollup == rollup as u16);
-    Ok(ours.map(|row| (row.key, row.sums)).collect())
+fn totals(replaced: &Replaced, (rollup, all): (Rollup, Rollups)) -> Result<GroupTotals, Failure> {
+    let words = apply::words(replaced, all)?;
+    let rows = all.width().rows(&words);
+    let ours = rows.filter(|row| row.rollup == rollup.number());
+    Ok(ours
+        .map(|row| (row.key_of(rollup).to_vec(), *row.sums))
+        .collect())
 }
 
 fn sum<'a>(all: impl Iterator<Item = &'a Sums>) -> Sums {

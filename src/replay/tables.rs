@@ -9,7 +9,7 @@ use flow_state::{Checkpoint, TableVersion, table_hash};
 use super::base::Base;
 use crate::cli;
 use crate::failure::{Exit, Failure};
-use crate::opened::load_tables;
+use crate::tables;
 
 /// Versions by the slot from which they hold, ascending.
 pub(crate) struct Tables {
@@ -58,8 +58,8 @@ impl Tables {
             })?;
             return Ok(all_slots(version, BTreeMap::new()));
         }
-        if !options.table.is_empty() {
-            let archive = load_tables(&options.table)?.archive();
+        if !options.given.table.is_empty() {
+            let archive = tables::load(&options.given)?.0.archive();
             let hash = table_hash(&archive);
             let number = known().map(|version| version.number).max().unwrap_or(0) + 1;
             let version = TableVersion {

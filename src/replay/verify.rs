@@ -10,7 +10,7 @@ use flow_dataflow::{Counting, SamplingRates};
 use flow_sinks::{Difference, DifferenceKind, StoredSlot};
 use serde_json::{Map, Value, json};
 
-use super::base::Base;
+use super::base::{self, Base};
 use super::raw;
 use super::recompute::{How, Recomputed, Workshop};
 use super::slot_row::{self, Columns, RowDifference};
@@ -37,6 +37,7 @@ pub(crate) fn run(options: &cli::Verify) -> Result<(), Failure> {
     }
     let asked = signals::install()?;
     raw::check(&options.range, &options.sink)?;
+    drop(options.range.rollups(base::rollups_of(place.0)?)?);
     let rates = SamplingRates::default();
     let mut workshop = Workshop::open(&options.range, rates, place, &asked)?;
     let base = Base::open(place.0, place.1, &options.range)?;
@@ -240,6 +241,7 @@ fn one(
             workshop.recompute(base, &checkpoint, how)?
         }
     };
+    let rollups = options.range.rollups(base.rows.rollups)?;
     let refused = base.refused(&stored, &checkpoint)?;
     let mut tally = Tally::new(stored.look.name(), None);
     let mut sides = Sides {
@@ -259,7 +261,7 @@ fn one(
         }
         let more = json::why(&sides.why(slot_secs));
         let mut whole = true;
-        for rollup in options.range.rollups() {
+        for rollup in base.rollups_at(&rollups, slot_secs) {
             let Some(slot) = sides.compare(rollup, slot_secs)? else {
                 whole = false;
                 continue;

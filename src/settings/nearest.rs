@@ -1,7 +1,7 @@
 //! The name that was probably meant.
 
 /// The nearest of `names` by edit distance, if it is near enough to be a slip: a third of the length, at least 2.
-pub(super) fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     let limit = (name.chars().count() / 3).max(2);
     names
         .iter()

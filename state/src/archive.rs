@@ -3,6 +3,9 @@
 //! Every process loads its tables from here, so that a row's table version means the same bytes for ever (law 3).
 //! Law: what is read has the hash that it was asked for by.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::ErrorKind;
+
 use sha2::{Digest, Sha256};
 
 use crate::layout::TABLES;
@@ -35,10 +38,32 @@ impl StateStore {
             Err(StateError::Missing { .. } | StateError::Damaged { .. }) => (),
             Err(error) => return Err(error),
         }
-        let put = self
-            .objects()
-            .put(&name, u64::from(std::process::id()), &[bytes]);
+        let put = self.objects().put(&name, writer(), &[bytes]);
         put.map_err(StateError::io("write", &self.shown(&name)))
+    }
+
+    /// Leaves a description beside an archived table version, for people, in place of an older one.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn describe_table(&self, hash: &str, text: &str) -> Result<(), StateError> {
+        let name = description_name(hash);
+        let put = self.objects().put(&name, writer(), &[text.as_bytes()]);
+        put.map_err(StateError::io("write", &self.shown(&name)))
+    }
+
+    /// The description of an archived table version; `None` if nobody has left one.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn table_description(&self, hash: &str) -> Result<Option<String>, StateError> {
+        let name = description_name(hash);
+        match self.objects().get(&name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            text => text
+                .map(|text| Some(String::from_utf8_lossy(&text).into_owned()))
+                .map_err(StateError::io("read", &self.shown(&name))),
+        }
     }
 
     /// The bytes of a table version.
@@ -58,6 +83,16 @@ impl StateStore {
             Err(StateError::damaged(&path, "its hash is not its name"))
         }
     }
+}
+
+/// Tells one writer from all others, in this process and in others that have its number on another host.
+fn writer() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// The object of its description.
+fn description_name(hash: &str) -> String {
+    format!("{}.about", table_name(hash))
 }
 
 /// The object of a table version.

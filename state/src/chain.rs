@@ -9,6 +9,9 @@ use crate::layout::{self, CHECKPOINTS, DAMAGED};
 use crate::objects::Placed;
 use crate::{Checkpoint, StateError, StateStore, decode_checkpoint, encode_checkpoint};
 
+/// How often what was listed may be gone before it is read.
+const LISTINGS: usize = 8;
+
 /// What became of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a job that has lost its checkpoint ends"]
@@ -28,6 +31,17 @@ impl StateStore {
     /// # Errors
     /// `Damaged` if there are checkpoints and none is whole: to begin anew must be the operator's decision.
     pub fn newest(&self) -> Result<Option<Checkpoint>, StateError> {
+        for _ in 0..LISTINGS {
+            match self.newest_listed() {
+                // Its holder has let go of what was listed, and has put newer ones before.
+                Err(StateError::Missing { .. }) if self.joined() => {}
+                found => return found,
+            }
+        }
+        self.newest_listed()
+    }
+
+    fn newest_listed(&self) -> Result<Option<Checkpoint>, StateError> {
         let mut last_damage = None;
         for number in self.numbers()?.into_iter().rev() {
             match self.read_checkpoint(number) {
@@ -138,7 +152,8 @@ impl StateStore {
         listed.map_err(StateError::io("list", &self.shown(folder)))
     }
 
-    fn numbers_in(&self, folder: &str) -> Result<Vec<u64>, StateError> {
+    /// The numbers that a folder's names are.
+    pub(crate) fn numbers_in(&self, folder: &str) -> Result<Vec<u64>, StateError> {
         let names = self.list(folder)?;
         Ok(names
             .iter()

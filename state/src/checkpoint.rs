@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Gap;
+use crate::{Gap, Swaps};
 
 /// Seconds since 1970 (UTC) at which a slot starts.
 pub type SlotSecs = u64;
@@ -64,6 +64,20 @@ pub struct Timeline {
     pub retired_secs: u64,
     /// How R came about, ascending.
     pub retirements: Vec<Retirement>,
+}
+
+/// Versions that are kept on record: a year of daily swaps, 12 weeks of hourly ones.
+const MOST_VERSIONS: usize = 2_000;
+
+impl Timeline {
+    /// From a slot on another version holds, in place of whatever was to hold there. Law 8: the oldest of very many go; a
+    /// replay of their slots is refused then.
+    pub fn hold(&mut self, from: SlotSecs, version: TableVersion) {
+        self.versions.retain(|(start, _)| *start < from);
+        self.versions.push((from, version));
+        let over = self.versions.len().saturating_sub(MOST_VERSIONS);
+        self.versions.drain(..over);
+    }
 }
 
 /// One table version: its number, and the hash under which the set of its files is archived.
@@ -123,6 +137,8 @@ pub struct Checkpoint {
     pub gaps: Vec<Gap>,
     /// One for each adoption: from which slot end on which generation holds.
     pub generations: Vec<(SlotSecs, u32)>,
+    /// Which requests to swap tables are decided, and how.
+    pub swaps: Swaps,
 }
 
 impl Checkpoint {

@@ -22,7 +22,7 @@ const HEADER_BYTES: usize = 24;
 
 const CHECKPOINT: Form = Form {
     magic: *b"FPCHECK\n",
-    version: 3,
+    version: 4,
     name: "a checkpoint",
 };
 
@@ -47,10 +47,11 @@ pub fn decode_checkpoint(file: &[u8], path: &Path) -> Result<Checkpoint, StateEr
     let mut older;
     let body = match version {
         // Each version has more fields than the one before, at the end and empty then: 2 has `starts`, 3 `gaps` and
-        // `generations`.
-        1 | 2 => {
+        // `generations`, 4 `swaps` with its three.
+        1..=3 => {
             older = body.to_vec();
-            older.extend_from_slice(if version == 1 { &[0; 3] } else { &[0; 2] });
+            let lacking = [6, 5, 3][usize::try_from(version - 1).unwrap_or(0)];
+            older.extend_from_slice(&[0; 6][..lacking]);
             &older
         }
         _ => body,

@@ -20,7 +20,8 @@ pub(crate) const SEGMENTS: &str = "segments";
 pub(crate) const TABLES: &str = "tables";
 pub(crate) const DAMAGED: &str = "damaged";
 pub(crate) const REPLACED: &str = "replaced";
-pub(crate) const FOLDERS: [&str; 5] = [CHECKPOINTS, SEGMENTS, TABLES, DAMAGED, REPLACED];
+pub(crate) const SWAPS: &str = "swaps";
+pub(crate) const FOLDERS: [&str; 6] = [CHECKPOINTS, SEGMENTS, TABLES, DAMAGED, REPLACED, SWAPS];
 
 /// What stands at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +106,11 @@ pub(crate) fn checkpoint_number(name: &str) -> Option<u64> {
     name.parse()
         .ok()
         .filter(|number| name == format!("{number:020}"))
+}
+
+/// The object of a request to swap tables.
+pub(crate) fn swap(number: u64) -> String {
+    format!("{SWAPS}/{number:020}")
 }
 
 /// The object of a replaced slot.

@@ -21,6 +21,7 @@ mod published;
 mod replaced;
 mod segment;
 mod store;
+mod swaps;
 mod sweep;
 
 pub use acks::Acks;
@@ -39,4 +40,5 @@ pub use published::Published;
 pub use replaced::Replaced;
 pub use segment::{Segment, SegmentFile};
 pub use store::StateStore;
+pub use swaps::{SwapOutcome, SwapRequest, Swaps};
 pub use sweep::Deleted;

@@ -126,6 +126,7 @@ mod tests {
             starts: Default::default(),
             gaps: Vec::new(),
             generations: Vec::new(),
+            swaps: crate::Swaps::default(),
         })
     }
 

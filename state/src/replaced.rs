@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
-use bytemuck::{Pod, cast_slice, pod_read_unaligned};
+use bytemuck::pod_read_unaligned;
 use serde::{Deserialize, Serialize};
 
 use crate::frame::{self, Form};
@@ -59,16 +59,13 @@ impl Replaced {
         self.every && below.map_or(unbounded, |below| offset < below)
     }
 
-    /// Its rows; `None` if they are no records of this type.
-    pub fn records<T: Pod>(&self) -> Option<Vec<T>> {
-        let records = self.rows.chunks_exact(size_of::<T>().max(1));
-        let whole = records.remainder().is_empty();
-        whole.then(|| records.map(pod_read_unaligned).collect())
-    }
-
-    /// Records as its rows.
-    pub fn bytes<T: Pod>(records: &[T]) -> Vec<u8> {
-        cast_slice(records).to_vec()
+    /// Its rows as words; `None` if they are no records of so many bytes each.
+    pub fn words(&self, record_bytes: usize) -> Option<Vec<u64>> {
+        let is_whole = record_bytes > 0
+            && record_bytes.is_multiple_of(size_of::<u64>())
+            && self.rows.len().is_multiple_of(record_bytes);
+        let words = self.rows.chunks_exact(size_of::<u64>());
+        is_whole.then(|| words.map(pod_read_unaligned).collect())
     }
 }
 
@@ -170,7 +167,7 @@ impl StateStore {
 mod tests {
     use super::*;
 
-    fn replaced(generation: u32, rows: &[u32]) -> Replaced {
+    fn replaced(generation: u32, rows: &[u64]) -> Replaced {
         Replaced {
             slot_secs: 1_700_000_100,
             generation,
@@ -184,7 +181,7 @@ mod tests {
             late: 4,
             partial: false,
             missing_partitions: vec![2],
-            rows: Replaced::bytes(rows),
+            rows: rows.iter().flat_map(|row| row.to_ne_bytes()).collect(),
             every: true,
             cut: BTreeMap::from([(0, 40), (1, 0)]),
         }
@@ -227,8 +224,10 @@ mod tests {
         assert_eq!(one.record_replaced(&first, 7).expect("written"), first);
         let found = job.record_replaced(&replaced(1, &[8]), 9).expect("read");
         assert_eq!(found, first);
-        assert_eq!(found.records::<u32>(), Some(vec![5, 6]));
-        assert_eq!(found.records::<[u8; 3]>(), None);
+        assert_eq!(found.words(8), Some(vec![5, 6]));
+        assert_eq!(found.words(16), Some(vec![5, 6]));
+        assert_eq!(found.words(24), None, "no whole record");
+        assert_eq!(found.words(4), None, "no record of words");
         let second = replaced(2, &[8]);
         assert_eq!(job.record_replaced(&second, 9).expect("written"), second);
         let slots = one.replaced_slots().expect("listed");

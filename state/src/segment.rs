@@ -135,18 +135,20 @@ impl SegmentFile {
         self.shards.len()
     }
 
+    /// Bytes of each of its records.
+    pub fn record_bytes(&self) -> usize {
+        self.record_bytes
+    }
+
     /// Reads the records of one shard into `into`, replacing what it holds; none for a shard that it lacks.
     ///
     /// # Errors
     /// `Damaged` if they are not what was written, `Io`.
     pub fn read_shard<T: Pod>(&self, shard: usize, into: &mut Vec<T>) -> Result<(), StateError> {
         into.clear();
-        let Some(place) = self.shards.get(shard) else {
+        let Some(place) = self.shards.get(shard).filter(|place| place.records > 0) else {
             return Ok(());
         };
-        if place.records == 0 {
-            return Ok(());
-        }
         if size_of::<T>() != self.record_bytes {
             let what = format!(
                 "its records have {} bytes, not {}",
@@ -156,21 +158,43 @@ impl SegmentFile {
             return Err(StateError::damaged(&self.path, what));
         }
         into.resize(place.records, T::zeroed());
-        let bytes: &mut [u8] = cast_slice_mut(into.as_mut_slice());
-        let read = self.object.read_at(place.at, bytes);
-        let fits = crc32fast::hash(bytes) == place.crc;
-        if read.is_err() || !fits {
+        let read = self.read_place(shard, place, cast_slice_mut(into.as_mut_slice()));
+        if read.is_err() {
             into.clear();
         }
-        read.map_err(StateError::io("read", &self.path))?;
-        if fits {
-            Ok(())
-        } else {
-            Err(StateError::damaged(
-                &self.path,
-                format!("the checksum of shard {shard} does not fit"),
-            ))
+        read
+    }
+
+    /// As `read_shard`, for whoever does not know the type of its records: as words, so many a record as `record_bytes`
+    /// says.
+    ///
+    /// # Errors
+    /// As `read_shard`.
+    pub fn read_words(&self, shard: usize, into: &mut Vec<u64>) -> Result<(), StateError> {
+        into.clear();
+        let Some(place) = self.shards.get(shard).filter(|place| place.records > 0) else {
+            return Ok(());
+        };
+        if !self.record_bytes.is_multiple_of(size_of::<u64>()) {
+            let what = format!("its records have {} bytes", self.record_bytes);
+            return Err(StateError::damaged(&self.path, what));
         }
+        into.resize(place.records * self.record_bytes / size_of::<u64>(), 0);
+        let read = self.read_place(shard, place, cast_slice_mut(into.as_mut_slice()));
+        if read.is_err() {
+            into.clear();
+        }
+        read
+    }
+
+    fn read_place(&self, shard: usize, place: &Place, bytes: &mut [u8]) -> Result<(), StateError> {
+        let read = self.object.read_at(place.at, bytes);
+        read.map_err(StateError::io("read", &self.path))?;
+        if crc32fast::hash(bytes) == place.crc {
+            return Ok(());
+        }
+        let what = format!("the checksum of shard {shard} does not fit");
+        Err(StateError::damaged(&self.path, what))
     }
 
     /// Checks header, index and length. Allocates for the index only, and that only if the file can hold it.

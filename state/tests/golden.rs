@@ -10,7 +10,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use flow_state::{StateError, StateStore, decode_checkpoint, encode_checkpoint};
+use flow_state::{StateError, StateStore, Swaps, decode_checkpoint, encode_checkpoint};
 use support::{checkpoint, name, records};
 
 fn golden(file: &str, written: &[u8]) -> Vec<u8> {
@@ -23,15 +23,18 @@ fn golden(file: &str, written: &[u8]) -> Vec<u8> {
     fs::read(&path).unwrap()
 }
 
-/// Version 1 had no recorded starts, and neither it nor version 2 had gaps and generations. No release writes them any
-/// more, so their files are never blessed.
+/// Version 1 had no recorded starts, neither it nor version 2 had gaps and generations, and none before 4 had swaps. No
+/// release writes them any more, so their files are never blessed.
 #[test]
-fn checkpoint_versions_1_and_2() {
+fn checkpoint_versions_1_to_3() {
     let path = Path::new("golden");
     let mut expected = checkpoint(5, 77, &[4, 5]);
+    expected.swaps = Swaps::default();
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let file = fs::read(folder.join("checkpoint-v3")).unwrap();
+    assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
     expected.gaps.clear();
     expected.generations.clear();
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let file = fs::read(folder.join("checkpoint-v2")).unwrap();
     assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
     expected.starts.clear();
@@ -40,22 +43,22 @@ fn checkpoint_versions_1_and_2() {
 }
 
 #[test]
-fn checkpoint_version_3() {
+fn checkpoint_version_4() {
     let path = Path::new("golden");
     let expected = checkpoint(5, 77, &[4, 5]);
     let written = encode_checkpoint(&expected, path).unwrap();
-    let mut file = golden("checkpoint-v3", &written);
+    let mut file = golden("checkpoint-v4", &written);
     assert_eq!(decode_checkpoint(&file, path).unwrap(), expected);
     assert_eq!(
         written, file,
-        "what this release writes is version 3 byte for byte"
+        "what this release writes is version 4 byte for byte"
     );
     set_version(&mut file, 20..24, 8..20, 24);
     assert!(matches!(
         decode_checkpoint(&file, path),
         Err(StateError::Newer {
-            found: 4,
-            known: 3,
+            found: 5,
+            known: 4,
             ..
         })
     ));
@@ -116,14 +119,14 @@ fn segment_version_1() {
     );
 }
 
-/// Makes a checkpoint file one of version 4, with the checksum that goes with it.
+/// Makes a checkpoint file one of version 5, with the checksum that goes with it.
 fn set_version(
     file: &mut [u8],
     crc: std::ops::Range<usize>,
     checked: std::ops::Range<usize>,
     body: usize,
 ) {
-    file[8] = 4;
+    file[8] = 5;
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&file[checked]);
     hasher.update(&file[body..]);

@@ -4,7 +4,10 @@
 
 use std::fmt;
 
-use crate::parse::Kind;
+use crate::kind::Kind;
+
+/// Rows that are named in a report, of each sort.
+const NAMED_ROWS: usize = 10;
 
 /// A row that was kept out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +33,81 @@ pub struct TableReport {
     pub name: String,
     /// Rows that were taken, those without a value included.
     pub rows: u64,
-    /// Rows that were kept out.
+    /// Rows that were kept out, since they are wrong.
     pub bad_rows: u64,
     /// The first ten of those.
     pub bad: Vec<BadRow>,
+    /// It is text, and its last line does not end: it may have been cut.
+    pub is_cut: bool,
+    /// Rows that are right and say more than a table can hold (a set of ASes), or names that were mended.
+    pub odd_rows: u64,
+    /// The first ten of those.
+    pub odd: Vec<BadRow>,
+    /// Pairs of rows that give one range, or one key, two values; the later row won.
+    pub contradictions: u64,
+    /// Rows inside another one, as prefixes are.
+    pub nested: u64,
+    /// Rows that begin inside another one and end after it; the one that begins later won.
+    pub overlaps: u64,
+    /// Distinct values.
+    pub distinct_values: u64,
+    /// IPv4 addresses with a value.
+    pub v4_addresses: u64,
+    /// IPv6 addresses with a value.
+    pub v6_addresses: u128,
+}
+
+impl TableReport {
+    pub(crate) fn new(kind: Kind, name: String) -> TableReport {
+        TableReport {
+            kind,
+            name,
+            rows: 0,
+            bad_rows: 0,
+            bad: Vec::new(),
+            is_cut: false,
+            odd_rows: 0,
+            odd: Vec::new(),
+            contradictions: 0,
+            nested: 0,
+            overlaps: 0,
+            distinct_values: 0,
+            v4_addresses: 0,
+            v6_addresses: 0,
+        }
+    }
+
+    pub(crate) fn add_bad(&mut self, line: u64, reason: String) {
+        self.bad_rows += 1;
+        if self.bad.len() < NAMED_ROWS {
+            self.bad.push(BadRow { line, reason });
+        }
+    }
+
+    pub(crate) fn add_odd(&mut self, line: u64, reason: String) {
+        self.odd_rows += 1;
+        if self.odd.len() < NAMED_ROWS {
+            self.odd.push(BadRow { line, reason });
+        }
+    }
+
+    /// Whether the source may be taken.
+    pub(crate) fn judge(&self, has_value: bool) -> Result<(), TableError> {
+        let rows = self.rows + self.bad_rows + self.odd_rows;
+        match self.bad.first() {
+            Some(first) if self.bad_rows * 1000 > rows => Err(TableError::BadRows {
+                first: first.clone(),
+                name: self.name.clone(),
+                bad_rows: self.bad_rows,
+                rows,
+            }),
+            _ if !has_value => Err(TableError::Empty {
+                name: self.name.clone(),
+                noun: self.kind.noun().to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What was found in all sources.
@@ -41,18 +115,16 @@ pub struct TableReport {
 pub struct LoadReport {
     /// One for each source, in the order given.
     pub tables: Vec<TableReport>,
-    /// Pairs of rows that give one range two values; the later row won.
-    pub contradictions: u64,
 }
 
 /// Why tables were refused. Every message is one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TableError {
-    /// The file system.
+    /// The file system, or whoever fetches what is no file.
     #[error("{path}: cannot read the table: {source}")]
     Read {
-        /// The file.
+        /// The file, folder or URL.
         path: String,
         /// The system's error.
         source: std::io::Error,
@@ -78,12 +150,28 @@ pub enum TableError {
         first: BadRow,
     },
     /// No row with a value.
-    #[error("{name}: no row with {kind} in it")]
+    #[error("{name}: no row with {noun} in it")]
     Empty {
         /// File or built-in table.
         name: String,
         /// What was looked for.
-        kind: Kind,
+        noun: String,
+    },
+    /// None of the formats, damaged, or without what is needed.
+    #[error("{name}: {what}")]
+    Format {
+        /// File or built-in table.
+        name: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// Two sources of one attribute that say differently what its values are.
+    #[error("{name}: value= of attribute {attribute} must be the same for all its sources")]
+    Types {
+        /// File or built-in table.
+        name: String,
+        /// The attribute.
+        attribute: String,
     },
     /// Bytes that are no archive of tables, or a damaged one.
     #[error("table archive: {what}")]

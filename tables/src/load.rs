@@ -1,30 +1,25 @@
-//! `TableSet`: one version of all tables, loaded from files or built-in text.
+//! Sources to a `TableSet`: read, unpacked, taken by the rules of their kind, laid over each other in order of preference.
 //!
 //! Law: a set is refused whole if a source has no value or more than one bad row in a thousand; fewer bad rows
 //! are kept out and reported.
 
-use std::io::Read;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::error::{BadRow, LoadReport, TableError, TableReport};
-use crate::parse::{Kind, Row, parse_line};
+use crate::attribute::AttributeTable;
+use crate::error::{LoadReport, TableError, TableReport};
+use crate::kind::Kind;
+use crate::names::{NameKey, NameTable, mended};
+use crate::overlay::overlay;
+use crate::place::{self, Fetch};
 use crate::ranges::Ranges;
+use crate::set::TableSet;
+use crate::source::Input;
+use crate::spec::{SourceOptions, SourceSpec};
 use crate::table::PrefixTable;
-
-/// A table is read whole; a full one has some 60 MB.
-const LIMIT_BYTES: u64 = 512 << 20;
-/// Bad rows that are named in the report.
-const NAMED_BAD_ROWS: usize = 10;
-
-/// All tables of a job: one version.
-#[derive(Clone, Debug, Default)]
-pub struct TableSet {
-    /// Addresses to AS numbers.
-    pub asn: Option<Arc<PrefixTable>>,
-    /// Addresses to countries, `a << 8 | b` for the letters `ab`.
-    pub country: Option<Arc<PrefixTable>>,
-}
+use crate::value::Values;
 
 /// Where rows come from.
 #[derive(Clone, Copy, Debug)]
@@ -36,131 +31,169 @@ pub enum Source<'a> {
 }
 
 impl TableSet {
-    /// Loads tables from files; several of one kind are one table (publishers have a file for each family).
+    /// Loads tables. Several sources of one kind are in order of preference: an address, or a key, has the value of the first
+    /// that has one.
     ///
     /// # Errors
-    /// One line that names the file, and for bad rows the first one's line and what is wrong with it.
-    pub fn load(sources: &[(Kind, &Path)]) -> Result<(TableSet, LoadReport), TableError> {
-        let sources: Vec<_> = sources
-            .iter()
-            .map(|&(kind, path)| (kind, Source::File(path)))
-            .collect();
-        TableSet::load_sources(&sources)
+    /// One line that names the source, and for bad rows the first one's line and what is wrong with it.
+    pub fn load(
+        sources: &[SourceSpec],
+        fetch: &Fetch<'_>,
+    ) -> Result<(TableSet, LoadReport), TableError> {
+        let mut building = Building::default();
+        for spec in sources {
+            let fetched = place::read(&spec.place, fetch)?;
+            building.add(Input {
+                kind: &spec.kind,
+                options: &spec.options,
+                name: fetched.name,
+                bytes: Cow::Owned(fetched.bytes),
+            })?;
+        }
+        Ok(building.end())
     }
 
-    /// As `load`, from built-in text too.
+    /// As `load`, from built-in text and files whose options are found out.
     ///
     /// # Errors
     /// As `load`.
     pub fn load_sources(
         sources: &[(Kind, Source<'_>)],
     ) -> Result<(TableSet, LoadReport), TableError> {
-        let (mut set, mut report) = (TableSet::default(), LoadReport::default());
-        let mut rows = Kind::ALL.map(|_| Vec::new());
-        for &(kind, source) in sources {
-            let name = match source {
-                Source::File(path) => path.display().to_string(),
-                Source::Text(name, _) => name.to_owned(),
-            };
-            let table = match source {
+        let mut building = Building::default();
+        for (kind, source) in sources {
+            let (name, bytes) = match *source {
+                Source::Text(name, text) => (name.to_owned(), Cow::Borrowed(text)),
                 Source::File(path) => {
-                    parse_text(kind, name, &read(path)?, &mut rows[kind as usize])
+                    let place = crate::spec::Place::Path(path.to_owned());
+                    let fetched = place::read(&place, &place::no_remote)?;
+                    (fetched.name, Cow::Owned(fetched.bytes))
                 }
-                Source::Text(_, text) => parse_text(kind, name, text, &mut rows[kind as usize]),
-            }?;
-            report.tables.push(table);
+            };
+            building.add(Input {
+                kind,
+                options: &SourceOptions::default(),
+                name,
+                bytes,
+            })?;
         }
-        for (kind, rows) in Kind::ALL
-            .into_iter()
-            .zip(rows)
-            .filter(|(_, rows)| !rows.is_empty())
-        {
-            let (ranges, contradictions) = Ranges::new(rows);
-            report.contradictions += contradictions;
-            *set.table_mut(kind) = Some(Arc::new(PrefixTable::new(ranges)));
-        }
-        Ok((set, report))
-    }
-
-    /// The table of a kind.
-    pub fn table(&self, kind: Kind) -> Option<&Arc<PrefixTable>> {
-        match kind {
-            Kind::Asn => self.asn.as_ref(),
-            Kind::Country => self.country.as_ref(),
-        }
-    }
-
-    pub(crate) fn table_mut(&mut self, kind: Kind) -> &mut Option<Arc<PrefixTable>> {
-        match kind {
-            Kind::Asn => &mut self.asn,
-            Kind::Country => &mut self.country,
-        }
+        Ok(building.end())
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, TableError> {
-    let name = path.display().to_string();
-    let mut text = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|file| file.take(LIMIT_BYTES + 1).read_to_end(&mut text));
-    match read {
-        Err(source) => Err(TableError::Read { path: name, source }),
-        Ok(_) if u64::try_from(text.len()).is_ok_and(|n| n <= LIMIT_BYTES) => Ok(text),
-        Ok(_) => Err(TableError::TooLarge {
-            name,
-            limit_bytes: LIMIT_BYTES,
-        }),
+/// What the sources so far have given.
+#[derive(Default)]
+struct Building {
+    ranges: BTreeMap<Kind, (Values, Ranges)>,
+    as_names: BTreeMap<u32, String>,
+    exporter_names: BTreeMap<[u8; 16], String>,
+    interface_names: BTreeMap<([u8; 16], u32), String>,
+    report: LoadReport,
+}
+
+impl Building {
+    fn add(&mut self, input: Input<'_>) -> Result<(), TableError> {
+        let report = match input.kind {
+            Kind::AsNames => add_names(input, &mut self.as_names),
+            Kind::ExporterNames => add_names(input, &mut self.exporter_names),
+            Kind::InterfaceNames => add_names(input, &mut self.interface_names),
+            Kind::Asn | Kind::Country | Kind::Attribute(_) => self.add_ranges(input),
+        }?;
+        self.report.tables.push(report);
+        Ok(())
+    }
+
+    fn add_ranges(&mut self, input: Input<'_>) -> Result<TableReport, TableError> {
+        let kind = input.kind;
+        let before = self.ranges.remove(kind);
+        let (mut values, before) = match before {
+            Some((values, ranges)) => (values, Some(ranges)),
+            None => (
+                Values::of(kind, input.options.value.unwrap_or_default()),
+                None,
+            ),
+        };
+        input.has_type_of(&values)?;
+        let (rows, mut report) = input.rows(&mut values)?;
+        let (ranges, lie) = Ranges::new(rows);
+        report.contradictions = lie.contradictions;
+        report.nested = lie.nested;
+        report.overlaps = lie.overlaps;
+        report.distinct_values = u64::try_from(ranges.distinct_values()).unwrap_or(u64::MAX);
+        (report.v4_addresses, report.v6_addresses) = ranges.covered();
+        let ranges = match before {
+            Some(before) => overlay(&before, &ranges),
+            None => ranges,
+        };
+        self.ranges.insert(kind.clone(), (values, ranges));
+        Ok(report)
+    }
+
+    fn end(self) -> (TableSet, LoadReport) {
+        let mut set = TableSet {
+            as_names: named(&self.as_names),
+            exporter_names: named(&self.exporter_names),
+            interface_names: named(&self.interface_names),
+            ..TableSet::default()
+        };
+        for (kind, (values, ranges)) in self.ranges {
+            match (kind, values) {
+                (Kind::Attribute(name), Values::Texts(texts)) => {
+                    let table = AttributeTable::new(ranges, &texts);
+                    set.attributes.insert(name, Arc::new(table));
+                }
+                (Kind::Asn, _) => set.asn = Some(Arc::new(PrefixTable::new(ranges))),
+                _ => set.country = Some(Arc::new(PrefixTable::new(ranges))),
+            }
+        }
+        (set, self.report)
     }
 }
 
-/// Appends the rows of one source.
-fn parse_text(
-    kind: Kind,
-    name: String,
-    text: &[u8],
-    rows: &mut Vec<Row>,
+/// Adds the names of one source, for keys that have none yet.
+fn add_names<K: NameKey>(
+    input: Input<'_>,
+    names: &mut BTreeMap<K, String>,
 ) -> Result<TableReport, TableError> {
-    let mut report = TableReport {
-        kind,
-        name,
-        rows: 0,
-        bad_rows: 0,
-        bad: Vec::new(),
-    };
-    let mut with_value = false;
-    for (line, number) in text.split(|&byte| byte == b'\n').zip(1..) {
-        match parse_line(kind, number, line) {
-            Ok(None) => {}
-            Ok(Some(row)) => {
-                report.rows += 1;
-                with_value |= row.value != 0;
-                rows.push(row);
+    let mut report = TableReport::new(input.kind.clone(), input.name.clone());
+    let mut own: BTreeMap<K, String> = BTreeMap::new();
+    input.records(&mut |line, record| match record
+        .clone()
+        .and_then(|r| Ok((K::read(&r)?, r.value)))
+    {
+        // Of a table of networks: one of no AS.
+        Err(_) if record.is_ok_and(|r| r.key.is_empty() && r.value.is_empty()) => {
+            report.rows += 1;
+        }
+        Err(reason) => report.add_bad(line, reason),
+        Ok((key, value)) => {
+            report.rows += 1;
+            let (name, odd) = mended(value);
+            if let Some(reason) = odd {
+                report.add_odd(line, reason);
             }
-            Err(reason) => {
-                report.bad_rows += 1;
-                if report.bad.len() < NAMED_BAD_ROWS {
-                    report.bad.push(BadRow {
-                        line: number,
-                        reason,
-                    });
-                }
+            if !name.is_empty() {
+                let is_other = own.get(&key).is_some_and(|before| *before != name);
+                report.contradictions += u64::from(is_other);
+                own.insert(key, name);
             }
         }
+    })?;
+    report.judge(!own.is_empty())?;
+    let mut distinct: Vec<&String> = own.values().collect();
+    distinct.sort_unstable();
+    distinct.dedup();
+    report.distinct_values = u64::try_from(distinct.len()).unwrap_or(u64::MAX);
+    for (key, name) in own {
+        names.entry(key).or_insert(name);
     }
-    let all = report.rows + report.bad_rows;
-    match report.bad.first() {
-        Some(first) if report.bad_rows * 1000 > all => Err(TableError::BadRows {
-            first: first.clone(),
-            name: report.name,
-            bad_rows: report.bad_rows,
-            rows: all,
-        }),
-        _ if !with_value => Err(TableError::Empty {
-            name: report.name,
-            kind,
-        }),
-        _ => Ok(report),
-    }
+    Ok(report)
+}
+
+fn named<K: NameKey>(names: &BTreeMap<K, String>) -> Option<Arc<NameTable<K>>> {
+    let names = names.iter().map(|(key, name)| (*key, name.as_str()));
+    let table = NameTable::from_sorted(names);
+    (!table.is_empty()).then(|| Arc::new(table))
 }
 
 #[cfg(test)]
@@ -182,7 +215,7 @@ mod tests {
     fn a_wrong_or_empty_file_is_refused_in_one_line() {
         assert_eq!(
             refusal(Kind::Asn, "first,last,country\n1.0.0.0,1.0.0.255,AU\n"),
-            "t.csv: 1 of 1 rows are bad (at most 1 in 1000 may be); line 2: \"AU\" is not an AS number"
+            "t.csv: no column with an AS number in the header, name it by field=; there are: \"first\", \"last\", \"country\""
         );
         assert_eq!(
             refusal(Kind::Asn, ""),
@@ -192,7 +225,8 @@ mod tests {
             refusal(Kind::Country, "1.0.0.0/8,\n"),
             "t.csv: no row with a country in it"
         );
-        let missing = TableSet::load(&[(Kind::Asn, Path::new("/nowhere/t.csv"))]);
+        let source = Source::File(Path::new("/nowhere/t.csv"));
+        let missing = TableSet::load_sources(&[(Kind::Asn, source)]);
         let message = missing
             .map(|_| ())
             .expect_err("must be refused")
@@ -245,7 +279,7 @@ mod tests {
                 .collect::<Vec<_>>(),
             [(232, 0), (216, 0)]
         );
-        assert_eq!(report.contradictions, 0);
+        assert!(report.tables.iter().all(|table| table.contradictions == 0));
         let at = |a: [u8; 4]| std::net::Ipv4Addr::from(a).to_ipv6_mapped().octets();
         let (asn, country) = (set.asn.expect("asn"), set.country.expect("country"));
         assert_eq!(asn.lookup(&at([10, 112, 1, 1])), 64503);

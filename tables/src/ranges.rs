@@ -7,7 +7,19 @@
 //!
 //! Law: the form depends only on what each address maps to.
 
-use crate::parse::{Family, Row};
+use crate::parse::Family;
+use crate::step::Step;
+
+/// A row: an inclusive range of one family and its value; 0: no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) first: u128,
+    pub(crate) last: u128,
+    pub(crate) value: u32,
+    /// Where it stands in its source.
+    pub(crate) line: u32,
+    pub(crate) family: Family,
+}
 
 /// An inclusive range and its value, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,10 +36,20 @@ pub(crate) struct Ranges {
     pub(crate) v6: Vec<Range<u128>>,
 }
 
+/// How the rows of one source lie to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lie {
+    /// Neighbours in sorted order that give one range two values.
+    pub(crate) contradictions: u64,
+    /// Rows inside another one.
+    pub(crate) nested: u64,
+    /// Rows that begin inside another one and end after it.
+    pub(crate) overlaps: u64,
+}
+
 impl Ranges {
-    /// From rows in the order of their sources; also the number of contradictions: neighbours in sorted
-    /// order that give one range two values.
-    pub(crate) fn new(rows: Vec<Row>) -> (Ranges, u64) {
+    /// From the rows of one source, in its order.
+    pub(crate) fn new(rows: Vec<Row>) -> (Ranges, Lie) {
         let (v4, v6): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|r| r.family == Family::V4);
         let ((v4, in_v4), (v6, in_v6)) = (flatten(v4), flatten(v6));
         let v4 = v4.into_iter().map(|r| Range {
@@ -35,25 +57,67 @@ impl Ranges {
             last: low(r.last),
             value: r.value,
         });
+        let lie = Lie {
+            contradictions: in_v4.contradictions + in_v6.contradictions,
+            nested: in_v4.nested + in_v6.nested,
+            overlaps: in_v4.overlaps + in_v6.overlaps,
+        };
         (
             Ranges {
                 v4: v4.collect(),
                 v6,
             },
-            in_v4 + in_v6,
+            lie,
         )
     }
 
     /// Whether the ranges, which came from outside, keep the form's law.
     pub(crate) fn is_canonical(&self) -> bool {
-        is_canonical(&self.v4, |a| a.checked_add(1)) && is_canonical(&self.v6, |a| a.checked_add(1))
+        is_canonical(&self.v4) && is_canonical(&self.v6)
+    }
+
+    /// All values, in the order of their addresses.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut u32> {
+        let v4 = self.v4.iter_mut().map(|range| &mut range.value);
+        v4.chain(self.v6.iter_mut().map(|range| &mut range.value))
+    }
+
+    /// How many distinct values there are.
+    pub(crate) fn distinct_values(&self) -> usize {
+        let v4 = self.v4.iter().map(|range| range.value);
+        let mut values: Vec<u32> = v4.chain(self.v6.iter().map(|range| range.value)).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.len()
+    }
+
+    /// Addresses with a value, of IPv4 and of IPv6.
+    pub(crate) fn covered(&self) -> (u64, u128) {
+        let v4 = self
+            .v4
+            .iter()
+            .map(|range| u64::from(range.last - range.first) + 1);
+        let v6 = self
+            .v6
+            .iter()
+            .map(|range| (range.last - range.first).saturating_add(1));
+        (v4.sum(), v6.fold(0, u128::saturating_add))
     }
 }
 
-/// Sorted, disjoint, with values, and no two neighbours that ought to be one. `after`: the next address.
-fn is_canonical<A: Copy + Ord>(ranges: &[Range<A>], after: fn(A) -> Option<A>) -> bool {
+/// The value at an address in a slice of canonical ranges; 0: none.
+pub(crate) fn value_at<A: Copy + Ord>(ranges: &[Range<A>], address: A) -> u32 {
+    let at = ranges.partition_point(|range| range.last < address);
+    ranges
+        .get(at)
+        .filter(|range| range.first <= address)
+        .map_or(0, |range| range.value)
+}
+
+/// Sorted, disjoint, with values, and no two neighbours that ought to be one.
+fn is_canonical<A: Step>(ranges: &[Range<A>]) -> bool {
     let apart = |a: &Range<A>, b: &Range<A>| {
-        a.last < b.first && !(a.value == b.value && after(a.last) == Some(b.first))
+        a.last < b.first && !(a.value == b.value && a.last.next() == Some(b.first))
     };
     ranges
         .iter()
@@ -68,14 +132,9 @@ fn low(address: u128) -> u32 {
 
 /// Sweeps over the rows by start. Since the row that starts last wins, those that cover the current address
 /// form a stack whose top wins.
-fn flatten(mut rows: Vec<Row>) -> (Vec<Range<u128>>, u64) {
+fn flatten(mut rows: Vec<Row>) -> (Vec<Range<u128>>, Lie) {
     rows.sort_by_key(|row| (row.first, std::cmp::Reverse(row.last)));
-    let contradicts =
-        |a: &Row, b: &Row| (a.first, a.last) == (b.first, b.last) && a.value != b.value;
-    let contradictions = rows
-        .windows(2)
-        .filter(|pair| contradicts(&pair[0], &pair[1]))
-        .count();
+    let lie = lie(&rows);
     let mut rows = rows.into_iter().peekable();
     let (mut open, mut out): (Vec<Row>, _) = (Vec::new(), Vec::new());
     let mut at = 0;
@@ -108,14 +167,32 @@ fn flatten(mut rows: Vec<Row>) -> (Vec<Range<u128>>, u64) {
         }
     }
     out.shrink_to_fit();
-    (out, u64::try_from(contradictions).unwrap_or(u64::MAX))
+    (out, lie)
+}
+
+/// Of sorted rows.
+fn lie(rows: &[Row]) -> Lie {
+    let (mut lie, mut open) = (Lie::default(), Vec::<&Row>::new());
+    for row in rows {
+        while open.pop_if(|top| top.last < row.first).is_some() {}
+        match open.last() {
+            Some(top) if (top.first, top.last) == (row.first, row.last) => {
+                lie.contradictions += u64::from(top.value != row.value);
+            }
+            Some(top) if row.last <= top.last => lie.nested += 1,
+            Some(_) => lie.overlaps += 1,
+            None => {}
+        }
+        open.push(row);
+    }
+    lie
 }
 
 /// Appends a range that starts above all others; joins it with an equal neighbour, drops it if it has no value.
-fn append(out: &mut Vec<Range<u128>>, range: Range<u128>) {
+pub(crate) fn append<A: Step>(out: &mut Vec<Range<A>>, range: Range<A>) {
     match out.last_mut() {
         _ if range.value == 0 => {}
-        Some(last) if last.value == range.value && last.last + 1 == range.first => {
+        Some(last) if last.value == range.value && last.last.next() == Some(range.first) => {
             last.last = range.last;
         }
         _ => out.push(range),
@@ -132,6 +209,7 @@ mod tests {
             first,
             last,
             value,
+            line: 0,
         };
         let ranges = flatten(rows.iter().map(row).collect()).0;
         ranges
@@ -181,10 +259,11 @@ mod tests {
             first: 1,
             last: 2,
             value,
+            line: 0,
         };
-        let (ranges, contradictions) = Ranges::new(vec![row(5), row(5), row(6)]);
+        let (ranges, lie) = Ranges::new(vec![row(5), row(5), row(6)]);
         assert_eq!(
-            (ranges.v4, contradictions),
+            (ranges.v4, lie.contradictions),
             (
                 vec![Range {
                     first: 1,
@@ -194,5 +273,24 @@ mod tests {
                 1
             )
         );
+    }
+
+    #[test]
+    fn rows_lie_apart_inside_or_across() {
+        let row = |&(first, last): &(u128, u128)| Row {
+            family: Family::V4,
+            first,
+            last,
+            value: 1,
+            line: 0,
+        };
+        let rows = [(0, 9), (2, 5), (5, 12), (6, 7), (13, 14), (13, 14)];
+        let (_, lie) = Ranges::new(rows.iter().map(row).collect());
+        let expected = Lie {
+            contradictions: 0,
+            nested: 2,
+            overlaps: 1,
+        };
+        assert_eq!(lie, expected);
     }
 }

@@ -3,10 +3,13 @@
 //! Law: equals the canonical ranges at every address. IPv4 addresses see only IPv4 rows, whatever IPv6 row
 //! spans `::ffff:0:0/96`; the address `::`, which stands for an absent one, has no value.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::OnceLock;
+
 use crate::dir24::Dir24;
 use crate::entry::Entry;
 use crate::flat64::{BATCH, Flat64};
-use crate::ranges::Ranges;
+use crate::ranges::{Range, Ranges};
 
 /// Addresses to values: about 70 MB for a million IPv4 prefixes, untouched pages of a small one excepted.
 #[derive(Debug)]
@@ -14,12 +17,25 @@ pub struct PrefixTable {
     ranges: Ranges,
     v4: Dir24,
     v6: Flat64,
+    pub(crate) digest: OnceLock<[u8; 32]>,
+}
+
+impl Default for PrefixTable {
+    /// Without a value at any address.
+    fn default() -> PrefixTable {
+        PrefixTable::new(Ranges::default())
+    }
 }
 
 impl PrefixTable {
     pub(crate) fn new(ranges: Ranges) -> PrefixTable {
         let (v4, v6) = (Dir24::new(&ranges.v4), Flat64::new(&ranges.v6));
-        PrefixTable { ranges, v4, v6 }
+        PrefixTable {
+            ranges,
+            v4,
+            v6,
+            digest: OnceLock::new(),
+        }
     }
 
     pub(crate) fn ranges(&self) -> &Ranges {
@@ -31,11 +47,29 @@ impl PrefixTable {
         self.ranges.v4.len() + self.ranges.v6.len()
     }
 
+    /// The merged range that holds an address, and its value.
+    pub fn range_at(&self, address: &[u8; 16]) -> Option<TableRange> {
+        let address = u128::from_be_bytes(*address);
+        match as_v4(address) {
+            Some(v4) => around(&self.ranges.v4, v4).map(TableRange::from),
+            None if address == 0 => None,
+            None => around(&self.ranges.v6, address).map(TableRange::from),
+        }
+    }
+
+    /// All merged ranges, those of IPv4 first, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = TableRange> {
+        let v4 = self.ranges.v4.iter().map(TableRange::from);
+        v4.chain(self.ranges.v6.iter().map(TableRange::from))
+    }
+
     /// The value at an address (16 bytes, IPv4 in `::ffff:0:0/96`); 0: none.
     pub fn lookup(&self, address: &[u8; 16]) -> u32 {
         let address = u128::from_be_bytes(*address);
         match as_v4(address) {
-            Some(v4) => self.v4.resolve(self.v4.first_level(v4), v4),
+            Some(v4) => self
+                .v4
+                .resolve(self.v4.first_level(v4), v4, &self.ranges.v4),
             None if address == 0 => 0,
             None => self.v6.lookup(address, &self.ranges.v6),
         }
@@ -72,7 +106,8 @@ impl PrefixTable {
         for (address, out) in addresses.iter().zip(out.iter_mut()) {
             if !Entry::is_value(*out) {
                 let [.., a, b, c, d] = *address;
-                *out = self.v4.resolve(*out, u32::from_be_bytes([a, b, c, d]));
+                let v4 = u32::from_be_bytes([a, b, c, d]);
+                *out = self.v4.resolve(*out, v4, &self.ranges.v4);
             }
         }
         if count > 0 {
@@ -84,6 +119,42 @@ impl PrefixTable {
             }
         }
     }
+}
+
+/// A range with one value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableRange {
+    /// First address.
+    pub first: IpAddr,
+    /// Last address.
+    pub last: IpAddr,
+    /// What it maps to.
+    pub value: u32,
+}
+
+impl From<&Range<u32>> for TableRange {
+    fn from(range: &Range<u32>) -> TableRange {
+        TableRange {
+            first: Ipv4Addr::from(range.first).into(),
+            last: Ipv4Addr::from(range.last).into(),
+            value: range.value,
+        }
+    }
+}
+
+impl From<&Range<u128>> for TableRange {
+    fn from(range: &Range<u128>) -> TableRange {
+        TableRange {
+            first: Ipv6Addr::from(range.first).into(),
+            last: Ipv6Addr::from(range.last).into(),
+            value: range.value,
+        }
+    }
+}
+
+fn around<A: Ord + Copy>(ranges: &[Range<A>], address: A) -> Option<&Range<A>> {
+    let at = ranges.partition_point(|range| range.last < address);
+    ranges.get(at).filter(|range| range.first <= address)
 }
 
 /// The IPv4 address in a mapped one.

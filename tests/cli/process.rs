@@ -19,7 +19,7 @@ pub(crate) struct Ended {
 }
 
 /// The binary, with no environment of ours but `environment`.
-fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+pub(crate) fn command(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
     let ours = std::env::vars()
         .map(|(name, _)| name)

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use flow_dataflow::{Job, JobConfig, Metrics, RowConfig, Status};
+use flow_dataflow::{Job, JobConfig, Metrics, RowConfig, Status, TableShelf};
 use flow_state::{Acks, Published, StateStore};
-use flow_tables::TableSet;
 
 use crate::packs::Packs;
 use crate::topic::{InMemory, OnRead};
@@ -55,14 +54,15 @@ pub(crate) fn job(
         Checkpoints::Default => {}
         Checkpoints::EverySecond => config.checkpoint_millis = 1000,
     }
+    let state = StateStore::open(state)?;
     let job = Job {
         config,
         topic: Arc::new(InMemory {
             packs: Arc::clone(packs),
             on_read: on_read(&watches),
         }),
-        tables: Arc::new(TableSet::default()),
-        state: StateStore::open(state)?,
+        tables: TableShelf::new(state.clone(), Arc::default()),
+        state,
         published: Published::new(),
         acks: Acks::new(0),
         metrics: Metrics::default(),

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flow_dataflow::{
-    Asked, Counting, Job, JobConfig, Metrics, Replay, RowConfig, SamplingRates, Status,
+    Asked, Counting, Job, JobConfig, Metrics, Replay, RowConfig, SamplingRates, Status, TableShelf,
 };
 use flow_proto::{RowRecord, Sums};
 use flow_state::{Acks, Checkpoint, Published, StateStore};
@@ -95,7 +95,7 @@ fn run_as(
             ..JobConfig::default()
         },
         topic: Arc::new(topic),
-        tables: Arc::clone(tables),
+        tables: TableShelf::new(state.clone(), Arc::clone(tables)),
         state: state.clone(),
         published: Arc::clone(&published),
         // One sink that never acknowledges: every segment stays listed, and the digest can read them all.

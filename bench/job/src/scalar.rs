@@ -48,7 +48,7 @@ pub(crate) fn run(packs: &Packs, tables: &TableSet) -> anyhow::Result<Digest> {
     let mut digest = Digest::default();
     for (slot, rows) in &slots {
         for (key, sums) in rows {
-            digest.add(Rollup::As as u16, *slot, *key, sums);
+            digest.add(Rollup::AS.number(), *slot, *key, sums);
         }
     }
     Ok(digest)

@@ -16,16 +16,16 @@ use std::thread;
 use std::time::Duration;
 
 use flow_proto::{Coordinate, EnrichedFlow, Flow, FlowCore, PACK_HEADER, Verdict, messages};
-use flow_state::{Gap, Position, SlotSecs, StateStore, Timeline};
-use flow_tables::TableSet;
+use flow_state::{Gap, Position, SlotSecs, Timeline};
 use flow_topic::{Reader, RecordRef, Topic, TopicError};
 
 use crate::acceptance;
 use crate::config::{JobConfig, SECOND_NS, broken};
 use crate::failure::JobError;
 use crate::partition::{pack_clock, read_pack};
+use crate::shelf::TableShelf;
 pub use again::Again;
-use tables::{TableCache, Version};
+use tables::{Version, version_of};
 
 /// How long a record that is known to be there may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -64,7 +64,7 @@ pub struct RawRead {
 pub struct RawReader {
     topic: Arc<dyn Topic>,
     config: JobConfig,
-    tables: TableCache,
+    tables: TableShelf,
     /// By partition, each where it was left: spans mostly follow one another.
     readers: Mutex<BTreeMap<u32, Box<dyn Reader>>>,
 }
@@ -78,17 +78,12 @@ impl fmt::Debug for RawReader {
 }
 
 impl RawReader {
-    /// Of a job's topic; `tables` are today's, so that they are not loaded a second time.
-    pub fn new(
-        topic: Arc<dyn Topic>,
-        config: JobConfig,
-        state: StateStore,
-        tables: Arc<TableSet>,
-    ) -> RawReader {
+    /// Of a job's topic; `tables` are the job's own, so that no set is loaded a second time.
+    pub fn new(topic: Arc<dyn Topic>, config: JobConfig, tables: TableShelf) -> RawReader {
         RawReader {
             topic,
             config,
-            tables: TableCache::new(state, tables),
+            tables,
             readers: Mutex::default(),
         }
     }
@@ -335,7 +330,8 @@ impl Walk<'_> {
             return Ok(());
         }
         if self.version.as_ref().is_none_or(|(of, _)| *of != slot) {
-            self.version = Some((slot, self.reader.tables.of(self.span.timeline, slot)?));
+            let version = version_of(&self.reader.tables, self.span.timeline, slot)?;
+            self.version = Some((slot, version));
         }
         if let Some((_, Some(version))) = &self.version {
             version.enrich(core, &mut self.flow);

@@ -157,6 +157,10 @@ impl Message {
         address(&self.src_addr)
     }
 
+    pub fn exporter(&self) -> Option<IpAddr> {
+        address(&self.sampler_address)
+    }
+
     pub fn destination(&self) -> Option<IpAddr> {
         address(&self.dst_addr)
     }

@@ -66,6 +66,16 @@ pub struct Config {
     pub framing: Framing,
     /// Flows that are too early or too late count, too, unless they belong to `elsewhere`.
     pub every: bool,
+    /// Rollups beside the first two, numbered from 2 on.
+    pub more: &'static [More],
+}
+
+/// A rollup by some of source AS, destination AS and EtherType, in longer slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct More {
+    /// Which of the three, in the order of its key.
+    pub parts: &'static [usize],
+    pub window_secs: u64,
 }
 
 impl Default for Config {
@@ -76,6 +86,7 @@ impl Default for Config {
             slot_time: Time::Received,
             framing: Framing::Auto,
             every: false,
+            more: &[],
         }
     }
 }
@@ -371,6 +382,16 @@ impl Oracle<'_> {
         if with_country {
             self.add((1, slot, by_country), sums);
         }
+        for (number, more) in (2..).zip(self.input.config.more) {
+            let mut key = [0; 3];
+            for (word, part) in key.iter_mut().zip(more.parts) {
+                *word = by_as[*part];
+            }
+            self.add(
+                (number, slot / more.window_secs * more.window_secs, key),
+                sums,
+            );
+        }
     }
 
     fn add(&mut self, key: Key, sums: Sums) {
@@ -381,11 +402,15 @@ impl Oracle<'_> {
     }
 }
 
-/// The tables' AS of each side, else the flow's own.
+/// The AS of each side: of the tables and the flow's own the first that is not 0, in the order for the exporter.
 fn by_as(flow: &Message, tables: &Tables) -> [u32; 2] {
-    let asn = |address, sent| match tables.asn(address) {
-        0 => sent,
-        found => found,
+    let asked = tables.asked(flow.exporter());
+    let asn = |address, sent| {
+        let answer = |asked: &&str| match *asked {
+            "table" => tables.asn(address),
+            _ => sent,
+        };
+        asked.iter().map(answer).find(|asn| *asn != 0).unwrap_or(0)
     };
     [
         asn(flow.source(), flow.src_as),

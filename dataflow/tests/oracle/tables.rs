@@ -12,6 +12,8 @@ struct Wall(BTreeMap<IpAddr, (IpAddr, u32)>);
 pub struct Tables {
     asn: Option<Wall>,
     country: Option<Wall>,
+    /// What is asked for an AS, `table` and `flow`, by exporter; `None`: for all others.
+    pub orders: BTreeMap<Option<IpAddr>, Vec<&'static str>>,
 }
 
 impl Tables {
@@ -24,7 +26,15 @@ impl Tables {
         Tables {
             asn: asn.map(|text| Wall::new(text, |value| value.parse().unwrap())),
             country: country.map(|text| Wall::new(text, country_number)),
+            orders: BTreeMap::new(),
         }
+    }
+
+    /// What is asked for the AS of an exporter's flows, in order.
+    pub fn asked(&self, exporter: Option<IpAddr>) -> Vec<&'static str> {
+        let own = exporter.and_then(|_| self.orders.get(&exporter));
+        let order = own.or_else(|| self.orders.get(&None));
+        order.cloned().unwrap_or_else(|| vec!["table", "flow"])
     }
 
     pub fn asn(&self, address: Option<IpAddr>) -> u32 {

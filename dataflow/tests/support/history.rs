@@ -1,12 +1,12 @@
 //! One history of a job: records become visible in seeded bursts, partitions are added, the job dies and is started again
-//! with other worker counts, and in the end everything is read and every slot but the last has retired.
+//! with other worker counts, other tables are asked for at any moment, and in the end everything is read and every slot but the last has retired.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
 use flow_dataflow::{JobConfig, Snapshot};
-use flow_state::{Checkpoint, StateError, StateStore, Timeline};
+use flow_state::{Checkpoint, StateError, StateStore, SwapRequest, Timeline, table_hash};
 use flow_tables::TableSet;
 
 use super::Attempt;
@@ -34,17 +34,19 @@ struct History<'a> {
     dice: Dice,
     topic: MemoryTopic,
     config: &'a JobConfig,
-    tables: &'a Arc<TableSet>,
+    /// Those that it is given, and others that it is asked for.
+    tables: &'a [Arc<TableSet>],
     state: std::path::PathBuf,
     /// R that the last records bring.
     goal_secs: u64,
 }
 
-/// Runs a history. `worker_counts`: the choices at every start.
+/// Runs a history. `tables`: those that the job is given, and others to be swapped in; `worker_counts`: the choices at every
+/// start.
 pub fn run(
     seed: u64,
     config: &JobConfig,
-    tables: &Arc<TableSet>,
+    tables: &[Arc<TableSet>],
     records: Vec<Vec<Stored>>,
     worker_counts: &[usize],
 ) -> Outcome {
@@ -118,7 +120,7 @@ impl History<'_> {
         let this = Attempt::new(
             config,
             Arc::new(self.topic.clone()),
-            Arc::clone(self.tables),
+            Arc::clone(&self.tables[0]),
             self.state(),
             attempt,
         );
@@ -136,6 +138,9 @@ impl History<'_> {
             let burst = 1 + self.dice.roll(25);
             self.topic.reveal(partition, burst);
             self.retain(partition, 20);
+            if self.dice.chance(5) {
+                self.ask_for_tables();
+            }
             if self.dice.chance(3) {
                 self.topic
                     .show(self.topic.count().min(self.topic.shown() + 1));
@@ -166,6 +171,29 @@ impl History<'_> {
             "a broken topic ends the job, nothing else does: {result:?}"
         );
         (table, checkpoint)
+    }
+
+    /// Other tables are to be in force, or those that were given again.
+    fn ask_for_tables(&mut self) {
+        let others = self.tables.len() as u64 - 1;
+        if others == 0 {
+            return;
+        }
+        let archive = self.tables[self.dice.roll(1 + others) as usize].archive();
+        let state = StateStore::join(&self.state).expect("a state");
+        let hash = table_hash(&archive);
+        state.archive_table(&hash, &archive).expect("archived");
+        let newest = state.newest().expect("whole");
+        let request = SwapRequest {
+            number: 0,
+            hash,
+            base: None,
+            given: None,
+            asked_secs: 0,
+            by: "test".to_owned(),
+        };
+        let decided = newest.map_or(0, |newest| newest.swaps.decided);
+        state.ask_swap(&request, decided, 0).expect("put");
     }
 
     /// With so much of a chance retention takes some of a partition's records, read or not.

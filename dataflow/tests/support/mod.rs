@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use flow_dataflow::{Clock, Job, JobConfig, JobError, Metrics, Snapshot, Status};
+use flow_dataflow::{Clock, Job, JobConfig, JobError, Metrics, Snapshot, Status, TableShelf};
 use flow_state::{Acks, Checkpoint, Published, StateStore};
 use flow_tables::TableSet;
 use flow_topic::Topic;
@@ -30,6 +30,7 @@ pub fn config() -> JobConfig {
         checkpoint_millis: 15,
         tick_millis: 7,
         partitions_millis: 1,
+        swaps_millis: 1,
         ..JobConfig::default()
     }
 }
@@ -62,7 +63,7 @@ impl Attempt {
         let job = Job {
             config,
             topic,
-            tables,
+            tables: TableShelf::new(state.clone(), tables),
             state,
             published: Published::new(),
             // A raw store that is never heard of: every checkpoint stays.

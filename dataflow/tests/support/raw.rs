@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use flow_dataflow::{JobConfig, RawReader, RawSpan};
+use flow_dataflow::{JobConfig, RawReader, RawSpan, TableShelf};
 use flow_proto::EnrichedFlow;
 use flow_state::{Checkpoint, Position};
 use flow_tables::TableSet;
@@ -37,8 +37,7 @@ pub fn flows(outcome: &Outcome, config: &JobConfig, tables: &Arc<TableSet>) -> V
     let reader = RawReader::new(
         Arc::new(outcome.topic.clone()),
         config.clone(),
-        outcome.state.clone(),
-        Arc::clone(tables),
+        TableShelf::new(outcome.state.clone(), Arc::clone(tables)),
     );
     // What the job could not read is left out here, too, although the topic shows it again.
     outcome.topic.give_back();

@@ -178,6 +178,7 @@ fn flow(dice: &mut Dice, sent_secs: u64) -> Flow {
         } else {
             0
         },
+        sampler_address: Addr::v4([192, 0, 2, (bytes % 4) as u8]),
         etype: [0x800, 0x86dd, 0x806][dice.roll(3) as usize],
         ip_flags: dice.roll(8) as u32,
         ..Flow::default()

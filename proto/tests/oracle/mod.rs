@@ -173,6 +173,7 @@ pub(crate) fn core(m: &FlowMessage) -> FlowCore {
         },
         src_addr: addr(&m.src_addr),
         dst_addr: addr(&m.dst_addr),
+        exporter: addr(&m.sampler_address),
         src_as: m.src_as,
         dst_as: m.dst_as,
         etype: m.etype,

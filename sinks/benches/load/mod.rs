@@ -8,7 +8,7 @@
 
 use std::time::{Duration, Instant};
 
-use flow_proto::{Addr, Coordinate, EnrichedFlow, Flow, Rollup, RowRecord, Sums};
+use flow_proto::{Addr, Coordinate, EnrichedFlow, Flow, Record, Rollup, RowRecord, Sums};
 use flow_sinks::{Delta, RawRows, Row, Rows, SinkError};
 
 /// 2023-11-14 22:15:00 UTC.
@@ -26,7 +26,7 @@ impl Given {
     pub(crate) fn new(count: u32, revision: u64) -> Given {
         let row = |n: u32| RowRecord {
             slot_secs: SLOT,
-            rollup: Rollup::As as u16,
+            rollup: Rollup::AS.number(),
             shard: 0,
             key: [n / 700, 64_496 + n % 700, 0x0800],
             sums: Sums {
@@ -53,7 +53,7 @@ impl Given {
             shards: &[0],
             rows: self,
             slots: &[],
-            retired_through_secs: None,
+            retired_through: &[],
             watermark_secs: None,
         }
     }
@@ -66,8 +66,8 @@ impl Rows for Given {
     ) -> Result<(), SinkError> {
         self.rows.iter().try_for_each(|record| {
             take(Row {
-                rollup: Rollup::As,
-                record,
+                rollup: Rollup::AS,
+                record: record.view(),
                 table_version: 1,
                 revision: self.revision,
             })

@@ -37,7 +37,8 @@ pub(super) fn held(server: &Server, cursors: &Table) -> Result<Held, SinkError> 
 /// Who has written the rollups. Rows and slots come before their cursor, so their revisions may be ahead of it.
 pub(super) fn held_rows(server: &Server, cursors: &Table) -> Result<Held, SinkError> {
     let mut held = held(server, cursors)?;
-    for table in Rollup::ALL.map(Rollup::table).into_iter().chain([SLOTS]) {
+    let tables = server.rollups.iter().map(Rollup::table);
+    for table in tables.chain([SLOTS]) {
         let select = format!(
             "SELECT max(bitShiftRight(revision, {NUMBER_BITS})), max(bitAnd(revision, {})) FROM {}",
             (1u64 << NUMBER_BITS) - 1,

@@ -96,7 +96,7 @@ impl Catalog {
 
     fn newest(&self, server: &Server) -> Result<Option<u32>, SinkError> {
         let ours = |table: &Stored| table.name == VERSIONS && self.of_table(table).is_empty();
-        if !ddl::tables().iter().any(ours) {
+        if !ddl::tables(server.rollups).iter().any(ours) {
             return Ok(None);
         }
         let table = server.table(VERSIONS);
@@ -122,9 +122,9 @@ impl Catalog {
     }
 
     /// What differs.
-    pub(super) fn differences(&self, database: &str) -> Vec<Difference> {
-        let tables = ddl::tables();
-        let views = views::views(database);
+    pub(super) fn differences(&self, server: &Server) -> Vec<Difference> {
+        let tables = ddl::tables(server.rollups);
+        let views = views::views(server);
         let of_tables = tables.iter().flat_map(|table| self.of_table(table));
         let of_views = views.iter().filter_map(|view| self.of_view(view));
         of_tables.chain(of_views).collect()

@@ -3,7 +3,7 @@
 //! What the job writes is in tables named `…_rows`, several revisions of a row until they are merged; what people read
 //! is in the views of `views`. Law: these are the columns that `encode` writes, in this order.
 
-use flow_proto::Rollup;
+use flow_proto::{Rollup, Rollups};
 
 use super::server::qualified;
 use crate::columns::{self, Column, Kind, Table};
@@ -102,8 +102,8 @@ pub(super) fn rows_table(name: &str) -> String {
 }
 
 /// All tables.
-pub(super) fn tables() -> Vec<Stored> {
-    let mut tables: Vec<Stored> = Rollup::ALL.into_iter().map(rollup).collect();
+pub(super) fn tables(rollups: Rollups) -> Vec<Stored> {
+    let mut tables: Vec<Stored> = rollups.iter().map(rollup).collect();
     tables.push(slots());
     tables.push(raw_flows());
     let cursors = [

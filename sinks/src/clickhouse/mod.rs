@@ -23,6 +23,7 @@ mod slots;
 mod views;
 
 use address::Address;
+use flow_proto::Rollups;
 use server::Server;
 
 use crate::{Schema, Shape, SinkError, Store};
@@ -31,12 +32,13 @@ use crate::{Schema, Shape, SinkError, Store};
 ///
 /// # Errors
 /// `Refused` for a URL, user, server or database that does not fit, `Retry` if the server cannot be reached now.
-pub fn open(url: &str) -> Result<Store, SinkError> {
-    let address = parse(url)?;
+pub fn open(url: &str, rollups: Rollups) -> Result<Store, SinkError> {
+    let mut address = parse(url)?;
+    address.options.rollups = rollups;
     let (options, mut server) = (address.options, Server::new(&address)?);
     schema::ready(&server)?;
     server.opening = false;
-    let rollups = rollups::Rollups::new(server, options.retention_secs);
+    let rollups = rollups::RollupSink::new(server, options.retention_secs);
     let mut store = Store {
         rollups: Some(Box::new(rollups)),
         raw: None,
@@ -87,8 +89,10 @@ fn writes_raw(address: &Address) -> bool {
 ///
 /// # Errors
 /// `Refused` for a URL that cannot be.
-pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
-    Ok(Box::new(schema::ClickhouseSchema::new(&parse(url)?)?))
+pub fn schema(url: &str, rollups: Rollups) -> Result<Box<dyn Schema>, SinkError> {
+    let mut address = parse(url)?;
+    address.options.rollups = rollups;
+    Ok(Box::new(schema::ClickhouseSchema::new(&address)?))
 }
 
 fn parse(url: &str) -> Result<Address, SinkError> {

@@ -23,25 +23,26 @@ use crate::{Adoption, Applied, Cursors, Delta, Held, IsRecorded, Sink, SinkError
 const REVISIONS: usize = 1_000;
 
 /// What writes rollups and slots.
-pub(super) struct Rollups {
+pub(super) struct RollupSink {
     server: Server,
     retention: Retention,
     cursors: Table,
     tables: Vec<(Rollup, Table, String)>,
 }
 
-impl Rollups {
-    pub(super) fn new(server: Server, keep_secs: Option<u64>) -> Rollups {
+impl RollupSink {
+    pub(super) fn new(server: Server, keep_secs: Option<u64>) -> RollupSink {
         let table = |rollup| {
             let table = columns::rollup(rollup);
             let names = names(&table);
             (rollup, table, names)
         };
-        Rollups {
+        let tables = server.rollups.iter().map(table).collect();
+        RollupSink {
             server,
             retention: Retention::new(keep_secs),
             cursors: columns::cursors(),
-            tables: Rollup::ALL.into_iter().map(table).collect(),
+            tables,
         }
     }
 
@@ -73,7 +74,7 @@ impl Rollups {
     }
 }
 
-impl Rollups {
+impl RollupSink {
     /// Deletes rows that would be shown in place of those of a replacement: somebody has given them a revision above it.
     /// Those of another replacement are looked for in the records after they were found here, so that one which is under
     /// way loses none: its floor is still to come.
@@ -106,7 +107,7 @@ impl Rollups {
     }
 }
 
-impl Sink for Rollups {
+impl Sink for RollupSink {
     fn name(&self) -> &str {
         &self.server.name
     }
@@ -134,7 +135,7 @@ impl Sink for Rollups {
         }
         let rows = self.rows(delta)?;
         slots::write(&self.server, delta)?;
-        let tables = Rollup::ALL.iter().map(|rollup| rollup.table());
+        let tables = self.server.rollups.iter().map(Rollup::table);
         let tables: Vec<String> = tables.chain([SLOTS]).map(rows_table).collect();
         self.retention
             .apply(&self.server, &tables, delta.watermark_secs)?;

@@ -21,10 +21,11 @@ const OLDEST: (u32, u32) = (23, 2);
 const ROOM_BYTES: u64 = 16 << 20;
 
 /// The statements of a new database.
-fn statements(database: &str) -> Vec<String> {
-    let tables = ddl::tables();
+fn statements(server: &Server) -> Vec<String> {
+    let database = &server.database;
+    let tables = ddl::tables(server.rollups);
     let tables = tables.iter().map(|table| table.create(database));
-    let views = views::views(database);
+    let views = views::views(server);
     tables
         .chain(views.iter().map(|view| view.create(database)))
         .collect()
@@ -56,7 +57,7 @@ pub(super) fn ready(server: &Server) -> Result<(), SinkError> {
 
 /// An insert of no rows into each table: what it asks of the user is what the job needs.
 fn may_write(server: &Server) -> Result<(), SinkError> {
-    for stored in ddl::tables() {
+    for stored in ddl::tables(server.rollups) {
         let table = server.table(&stored.name);
         server.execute(&format!(
             "INSERT INTO {table} SELECT * FROM {table} WHERE 0"
@@ -99,7 +100,7 @@ fn admitted(server: &Server, found: &Catalog) -> Result<Vec<Difference>, SinkErr
             server.database
         )));
     }
-    let differences = found.differences(&server.database);
+    let differences = found.differences(server);
     match Difference::foreign(&differences) {
         None => Ok(differences),
         Some(line) => Err(SinkError::refused(format!(
@@ -133,10 +134,10 @@ fn migrate(server: &Server, found: &Catalog) -> Result<Vec<String>, SinkError> {
     if !found.exists {
         server.execute(&format!("CREATE DATABASE IF NOT EXISTS {database}"))?;
     }
-    for table in ddl::tables() {
+    for table in ddl::tables(server.rollups) {
         server.execute(&table.create(name))?;
     }
-    for view in views::views(name) {
+    for view in views::views(server) {
         let replaced = found.has(view.name);
         server.execute(&if replaced {
             view.replace(name)
@@ -180,7 +181,7 @@ impl Schema for ClickhouseSchema {
     fn print(&self) -> Vec<String> {
         let database = &self.server.database;
         let mut all = vec![format!("CREATE DATABASE IF NOT EXISTS `{database}`")];
-        all.extend(statements(database));
+        all.extend(statements(&self.server));
         all.push(format!(
             "INSERT INTO {} (version) VALUES ({VERSION})",
             self.server.table(VERSIONS)
@@ -203,7 +204,7 @@ impl Schema for ClickhouseSchema {
             let mended = |line| format!("mended: {line}");
             done.extend(Difference::lines(&before).into_iter().map(mended));
         }
-        match Catalog::read(server)?.differences(&server.database).first() {
+        match Catalog::read(server)?.differences(server).first() {
             None => Ok(done),
             Some(left) => Err(SinkError::refused(format!(
                 "sink {}: {} after all was made; is another one changing this database?",
@@ -221,7 +222,7 @@ impl Schema for ClickhouseSchema {
                 "schema version {version} is newer than this program's {VERSION}"
             )]
         } else if found.exists {
-            Difference::lines(&found.differences(database))
+            Difference::lines(&found.differences(&self.server))
         } else {
             vec![format!("database {database} is missing")]
         };

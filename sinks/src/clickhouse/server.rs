@@ -9,6 +9,7 @@ use std::time::Duration;
 use clickhouse::error::Error;
 use clickhouse::insert_formatted::InsertFormatted;
 use clickhouse::{Client, Compression};
+use flow_proto::Rollups;
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -50,6 +51,8 @@ pub(super) struct Server {
     client: Client,
     pub(super) name: String,
     pub(super) database: String,
+    /// What its tables and views are made for.
+    pub(super) rollups: Rollups,
     /// Nothing has been written yet: more errors end the program.
     pub(super) opening: bool,
 }
@@ -82,6 +85,7 @@ impl Server {
             client,
             name: address.name.clone(),
             database: address.database.clone(),
+            rollups: address.options.rollups,
             opening: true,
         })
     }

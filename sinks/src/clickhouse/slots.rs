@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flow_proto::Rollup;
-
 use super::ddl::{names, rows_table};
 use super::encode::encode;
 use super::server::Server;
@@ -38,8 +36,8 @@ pub(super) fn write(server: &Server, delta: &Delta<'_>) -> Result<(), SinkError>
         rows.insert(key.clone(), merged);
         changed.insert(key);
     }
-    if let Some(line) = delta.retired_through_secs {
-        changed.extend(retire(&table.columns, &mut rows, line));
+    for (rollup, line) in delta.retired_through {
+        changed.extend(retire(&table.columns, &mut rows, (rollup.table(), *line)));
     }
     let names = format!("{}, `revision`", names(&table));
     let mut insert = server.insert(&rows_table(SLOTS), &names, None);
@@ -60,7 +58,7 @@ pub(super) fn flows(server: &Server, from_secs: u64) -> Result<BTreeMap<u64, u64
     let rows = server.ask(&format!(
         "SELECT toUnixTimestamp(slot), flows FROM {} WHERE rollup = '{}' AND toUnixTimestamp(slot) >= {from_secs}",
         server.table(SLOTS),
-        Rollup::As.table()
+        server.rollups.base().table()
     ))?;
     let number = |text: &Option<String>| text.as_ref()?.parse().ok();
     let pair = |row: &Answer| Some((number(row.first()?)?, number(row.get(1)?)?));
@@ -89,9 +87,10 @@ fn stored(
     if all().any(|slot| slot == 0) {
         wanted.push("toUnixTimestamp(slot) = 0".to_owned());
     }
-    if let Some(line) = delta.retired_through_secs {
+    for (rollup, line) in delta.retired_through {
         wanted.push(format!(
-            "(state IN ('open', 'complete') AND toUnixTimestamp(slot) <= {line})"
+            "(state IN ('open', 'complete') AND rollup = '{}' AND toUnixTimestamp(slot) <= {line})",
+            rollup.table()
         ));
     }
     if wanted.is_empty() {
@@ -147,12 +146,17 @@ fn merge(columns: &[Column], old: &[Value], new: Vec<Value>, slot: &SlotRow) -> 
     .collect()
 }
 
-/// Retires what starts at or below the line; the keys of what has changed.
-fn retire(columns: &[Column], rows: &mut BTreeMap<Key, Vec<Value>>, line: u64) -> Vec<Key> {
+/// Retires what of a rollup starts at or below the line; the keys of what has changed.
+fn retire(
+    columns: &[Column],
+    rows: &mut BTreeMap<Key, Vec<Value>>,
+    (rollup, line): (&str, u64),
+) -> Vec<Key> {
     let open = [SlotState::Open, SlotState::Complete].map(|s| Value::Text(s.name().into()));
     let state = columns.iter().position(|c| c.name == "state").unwrap_or(0);
     let mut changed = Vec::new();
-    for (key, row) in rows.iter_mut().filter(|((_, slot), _)| *slot <= line) {
+    let is_over = |(of, slot): &Key| of == rollup && *slot <= line;
+    for (key, row) in rows.iter_mut().filter(|(key, _)| is_over(key)) {
         if let Some(value) = row.get_mut(state).filter(|value| open.contains(value)) {
             *value = Value::Text(SlotState::Retired.name().into());
             changed.push(key.clone());

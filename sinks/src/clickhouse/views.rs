@@ -4,10 +4,10 @@
 //! its slot's floor; so a total never goes back, before merges and after. The drop-in views have that project's column
 //! names and types, IPv4 in the first four bytes of a `FixedString(16)`, and leave implausible flows out.
 
-use flow_proto::Rollup;
+use flow_proto::{Rollup, Rollups};
 
 use super::ddl::{column_type, names, rows_table};
-use super::server::qualified;
+use super::server::{Server, qualified};
 use crate::columns::{self, SLOTS, Table};
 use crate::raw_columns::RAW_FLOWS;
 
@@ -37,9 +37,10 @@ impl View {
 }
 
 /// All views.
-pub(super) fn views(database: &str) -> Vec<View> {
-    let mut views: Vec<View> = Rollup::ALL
-        .into_iter()
+pub(super) fn views(server: &Server) -> Vec<View> {
+    let (database, rollups) = (&server.database, server.rollups);
+    let mut views: Vec<View> = rollups
+        .iter()
         .map(|rollup| self::rollup(rollup, database))
         .collect();
     let slots = columns::slots();
@@ -52,7 +53,7 @@ pub(super) fn views(database: &str) -> Vec<View> {
         ),
     ));
     views.push(flows_raw(database));
-    views.push(flows_5m(database));
+    views.extend(flows_5m(database, rollups));
     views
 }
 
@@ -138,7 +139,13 @@ fn flows_raw(database: &str) -> View {
     }
 }
 
-fn flows_5m(database: &str) -> View {
+/// Where a rollup has the columns for it.
+fn flows_5m(database: &str, rollups: Rollups) -> Option<View> {
+    let alike = |one: &Rollup| {
+        let wanted = (Rollup::AS.dimensions(), Rollup::AS.window_secs());
+        (one.dimensions(), one.window_secs()) == wanted
+    };
+    let rollup = rollups.iter().find(alike)?;
     let slot = date_time("slot");
     let select = format!(
         "SELECT toDate({slot}) AS Date, {slot} AS Timeslot, src_as AS SrcAS, dst_as AS DstAS,\n    \
@@ -146,9 +153,9 @@ fn flows_5m(database: &str) -> View {
          [packets] AS `ETypeMap.Packets`, [flows] AS `ETypeMap.Count`,\n    \
          bytes AS Bytes, packets AS Packets, flows AS Count\n\
          FROM {}",
-        qualified(database, Rollup::As.table()),
+        qualified(database, rollup.table()),
     );
-    View {
+    Some(View {
         name: "flows_5m",
         columns: typed(&[
             ("Date", "Date"),
@@ -164,7 +171,7 @@ fn flows_5m(database: &str) -> View {
             ("Count", "UInt64"),
         ]),
         select,
-    }
+    })
 }
 
 fn typed(columns: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -29,7 +29,7 @@ mod tls;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use flow_proto::Rollup;
+use flow_proto::Rollups;
 
 use self::address::Address;
 use self::connection::Connection;
@@ -57,8 +57,9 @@ pub fn shape(url: &str) -> Result<Shape, SinkError> {
 ///
 /// # Errors
 /// `Refused` for a URL, a login or a schema that does not fit, `Retry` if the server cannot be reached now.
-pub fn open(url: &str) -> Result<Store, SinkError> {
-    let address = Address::parse(url)?;
+pub fn open(url: &str, rollups: Rollups) -> Result<Store, SinkError> {
+    let mut address = Address::parse(url)?;
+    address.options.rollups = rollups;
     let connection = Connection::open(&address)?;
     let found = schema::admit(&connection, &address)?;
     let raw = raw::open(&address, &found);
@@ -102,8 +103,9 @@ pub fn identity(url: &str) -> Result<String, SinkError> {
 ///
 /// # Errors
 /// `Refused` for a URL that cannot be.
-pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
-    let address = Address::parse(url)?;
+pub fn schema(url: &str, rollups: Rollups) -> Result<Box<dyn Schema>, SinkError> {
+    let mut address = Address::parse(url)?;
+    address.options.rollups = rollups;
     Ok(Box::new(schema::PostgresSchema::new(address)))
 }
 
@@ -139,7 +141,7 @@ impl Postgres {
 
     /// Makes a new session's staging tables and keeps it.
     fn prepared(&mut self, connection: Connection) -> Result<(), SinkError> {
-        for rollup in Rollup::ALL {
+        for rollup in self.address.options.rollups.iter() {
             connection.execute(&rows::staging(rollup))?;
         }
         connection.execute(&slots::staging())?;
@@ -163,10 +165,9 @@ impl Postgres {
         let rows = self.write_rows(connection, delta)?;
         // Slots travel with shard 0, and what follows from them; other processes would only wait for the same rows.
         if delta.shards.contains(&0) {
-            slots::write(connection, name, delta)?;
-            if let Some(keep_secs) = self.address.options.retention_secs {
-                slots::forget(connection, delta, keep_secs)?;
-            }
+            slots::write(connection, &self.address, delta)?;
+            let kept_from = self.address.options.kept_from(delta.watermark_secs);
+            slots::forget(connection, &kept_from)?;
         }
         connection.execute("COMMIT")?;
         Ok(Applied::Done { rows })
@@ -199,7 +200,7 @@ impl Sink for Postgres {
         cursor::same_job(&connection, name, CURSORS, delta.job)?;
         slots::clear(&connection, delta.slots)?;
         let rows = self.write_rows(&connection, delta)?;
-        slots::write(&connection, name, delta)?;
+        slots::write(&connection, &self.address, delta)?;
         connection.execute("COMMIT")?;
         self.connection = Some(connection);
         Ok(rows)
@@ -207,7 +208,7 @@ impl Sink for Postgres {
 
     fn slot_flows(&mut self, from_secs: u64) -> Result<Option<BTreeMap<u64, u64>>, SinkError> {
         let connection = self.take()?;
-        let flows = slots::flows(&connection, from_secs)?;
+        let flows = slots::flows(&connection, self.address.options.rollups.base(), from_secs)?;
         self.connection = Some(connection);
         Ok(Some(flows))
     }

@@ -25,7 +25,7 @@ pub(crate) fn raw_look(url: &str) -> Result<RawLook, SinkError> {
         return Err(none(&name, "its URL says raw=off"));
     }
     let connection = Connection::open(&address)?;
-    let found = Found::read(&connection, &tables::wanted(true))?;
+    let found = Found::read(&connection, &tables::wanted(true, address.options.rollups))?;
     let columns = [FLOWS, IMPLAUSIBLE].map(|table| columns(&name, table, &found));
     let [flows, implausible] = columns;
     let (flows, implausible) = (flows?, implausible?);

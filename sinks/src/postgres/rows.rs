@@ -5,9 +5,9 @@
 //! staging table and an upsert, which costs the server four times as much. Sorted, since neighbours in the primary key
 //! are then neighbours in time: rows are held back until there are `HELD` of them, never more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use flow_proto::{Rollup, RowRecord};
+use flow_proto::{Rollup, RowView, Sums};
 use flow_state::SlotSecs;
 
 use super::binary::{self, Wire};
@@ -16,14 +16,24 @@ use super::slots::clamp;
 use crate::columns::{self, SLOTS, Table, rollup_values};
 use crate::{Row, SinkError};
 
-/// Rows of one destination that are sorted and sent together: 12 MB.
+/// Rows of one destination that are sorted and sent together: 15 MB with short keys.
 const HELD: usize = 1 << 17;
 
 /// A row that is held back.
 struct Held {
-    record: RowRecord,
+    slot_secs: SlotSecs,
+    shard: u16,
+    key: Box<[u32]>,
+    sums: Sums,
     table_version: u32,
     revision: u64,
+}
+
+impl Held {
+    /// Where it stands among others of its table.
+    fn place(&self) -> (SlotSecs, &[u32], u64) {
+        (self.slot_secs, &self.key, self.revision)
+    }
 }
 
 /// What the store has of a slot.
@@ -88,7 +98,10 @@ impl<'a> RowWriter<'a> {
         let staged = slot.copied != Some(row.revision);
         let held = self.held.entry((row.rollup, staged)).or_default();
         held.push(Held {
-            record: *row.record,
+            slot_secs: row.record.slot_secs,
+            shard: row.record.shard,
+            key: row.record.key_of(row.rollup).into(),
+            sums: *row.record.sums,
             table_version: row.table_version,
             revision: row.revision,
         });
@@ -100,7 +113,8 @@ impl<'a> RowWriter<'a> {
 
     /// Writes what is held back; returns how many rows there were in all.
     pub(super) fn finish(mut self) -> Result<u64, SinkError> {
-        for rollup in Rollup::ALL {
+        let held: BTreeSet<Rollup> = self.held.keys().map(|(rollup, _)| *rollup).collect();
+        for rollup in held {
             self.send(rollup)?;
         }
         Ok(self.written)
@@ -117,7 +131,7 @@ impl<'a> RowWriter<'a> {
             else {
                 continue;
             };
-            held.sort_unstable_by_key(|h| (h.record.slot_secs, h.record.key, h.revision));
+            held.sort_unstable_by(|one, other| one.place().cmp(&other.place()));
             if staged {
                 self.upsert(rollup, &table, &held)?;
             } else {
@@ -127,10 +141,10 @@ impl<'a> RowWriter<'a> {
         Ok(())
     }
 
-    fn upsert(&self, rollup: Rollup, table: &Table, held: &[Held]) -> Result<(), SinkError> {
+    fn upsert<'h>(&self, rollup: Rollup, table: &Table, held: &'h [Held]) -> Result<(), SinkError> {
         let staging = staged(table.name);
         // Of two rows with one key an upsert takes one only: the later.
-        let at = |h: &Held| (h.record.slot_secs, h.record.key);
+        let at = |held: &'h Held| (held.slot_secs, &held.key);
         let last = held
             .iter()
             .zip(held.iter().skip(1).map(Some).chain([None]))
@@ -154,7 +168,13 @@ impl<'a> RowWriter<'a> {
         for held in rows {
             let row = Row {
                 rollup,
-                record: &held.record,
+                record: RowView {
+                    slot_secs: held.slot_secs,
+                    rollup: rollup.number(),
+                    shard: held.shard,
+                    key: &held.key,
+                    sums: &held.sums,
+                },
                 table_version: held.table_version,
                 revision: held.revision,
             };
@@ -165,7 +185,7 @@ impl<'a> RowWriter<'a> {
                     |unfit| {
                         SinkError::fatal(format!(
                             "sink {}: {} slot {} key {:?}: {}",
-                            self.name, table.name, held.record.slot_secs, held.record.key, unfit.0
+                            self.name, table.name, held.slot_secs, held.key, unfit.0
                         ))
                     },
                 )?;

@@ -29,8 +29,13 @@ impl PostgresSchema {
     }
 
     fn wanted(&self) -> Vec<WantedTable> {
-        tables::wanted(raw(&self.address))
+        self::wanted(&self.address)
     }
+}
+
+/// The tables that are to be there.
+fn wanted(address: &Address) -> Vec<WantedTable> {
+    tables::wanted(raw(address), address.options.rollups)
 }
 
 /// Whether raw flows are written: yes, unless the URL says no, since they are what is read in the project we replace.
@@ -80,7 +85,7 @@ impl Schema for PostgresSchema {
 
 /// Looks at the database when a sink is opened, and fills an empty one.
 pub(super) fn admit(connection: &Connection, address: &Address) -> Result<Found, SinkError> {
-    let wanted = tables::wanted(raw(address));
+    let wanted = self::wanted(address);
     let name = &address.name;
     let lacking = Lacking::read(connection, address, &wanted)?;
     lacking.may_look()?;
@@ -156,7 +161,7 @@ fn migrate(
     address: &Address,
     extend: bool,
 ) -> Result<Vec<String>, SinkError> {
-    let wanted = tables::wanted(raw(address));
+    let wanted = self::wanted(address);
     let name = &address.name;
     let mut done = Vec::new();
     let lacking = Lacking::read(connection, address, &wanted)?;

@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use flow_proto::Rollup;
+use flow_proto::{Rollup, Rollups};
+use flow_state::SlotSecs;
 
+use super::address::Address;
 use super::binary::{self, Wire};
 use super::connection::Connection;
 use super::rows::staged;
@@ -27,20 +29,21 @@ pub(super) fn staging() -> String {
 /// Writes the rows that have changed, then everything that has retired.
 pub(super) fn write(
     connection: &Connection,
-    name: &str,
+    address: &Address,
     delta: &Delta<'_>,
 ) -> Result<(), SinkError> {
     if !delta.slots.is_empty() {
-        stage(connection, name, delta)?;
-        replace(connection, delta)?;
+        stage(connection, &address.name, delta)?;
+        replace(connection, address.options.rollups, delta)?;
         connection.change(&upsert(), &[])?;
         connection.change(&update(), &[])?;
     }
-    if let Some(line) = delta.retired_through_secs {
+    for (rollup, line) in delta.retired_through {
         let statement = format!(
-            "UPDATE {SLOTS} SET state = 'retired' WHERE state IN ('open', 'complete') AND slot <= to_timestamp($1::bigint)"
+            "UPDATE {SLOTS} SET state = 'retired' WHERE state IN ('open', 'complete')
+               AND slot <= to_timestamp($1::bigint) AND rollup = $2::text"
         );
-        connection.change(&statement, &[&clamp(line)])?;
+        connection.change(&statement, &[&clamp(*line), &rollup.table()])?;
     }
     Ok(())
 }
@@ -48,13 +51,14 @@ pub(super) fn write(
 /// Flows in rows of the base rollup by slot, from a slot on.
 pub(super) fn flows(
     connection: &Connection,
+    base: Rollup,
     from_secs: u64,
 ) -> Result<BTreeMap<u64, u64>, SinkError> {
     let statement = format!(
         "SELECT extract(epoch from slot)::bigint, flows::bigint FROM {SLOTS}
          WHERE rollup = $1::text AND slot >= to_timestamp($2::bigint)"
     );
-    let rows = connection.query(&statement, &[&Rollup::As.table(), &clamp(from_secs)])?;
+    let rows = connection.query(&statement, &[&base.table(), &clamp(from_secs)])?;
     let pair = |row| {
         let (slot, flows): (i64, i64) = (connection.get(row, 0)?, connection.get(row, 1)?);
         Ok((slot.unsigned_abs(), u64::try_from(flows).unwrap_or(0)))
@@ -80,27 +84,27 @@ pub(super) fn clear(connection: &Connection, slots: &[SlotRow]) -> Result<(), Si
 /// Deletes what is older than the retention. The row `elsewhere` (slot 0) stays.
 pub(super) fn forget(
     connection: &Connection,
-    delta: &Delta<'_>,
-    keep_secs: u64,
+    kept_from: &[(Rollup, SlotSecs)],
 ) -> Result<(), SinkError> {
-    let now = delta.watermark_secs;
-    let Some(line) = now.and_then(|now| now.checked_sub(keep_secs)) else {
-        return Ok(());
-    };
-    let tables = Rollup::ALL.map(Rollup::table);
-    for table in tables.into_iter().chain([SLOTS]) {
-        let statement = format!(
+    for (rollup, line) in kept_from {
+        let (table, line) = (rollup.table(), clamp(*line));
+        let of_rows = format!(
             "DELETE FROM {table} WHERE slot > to_timestamp(0) AND slot < least(to_timestamp($1::bigint),
                (SELECT min(slot) + interval '1 day' FROM {table} WHERE slot > to_timestamp(0)))"
         );
-        connection.change(&statement, &[&clamp(line)])?;
+        connection.change(&of_rows, &[&line])?;
+        let of_slots = format!(
+            "DELETE FROM {SLOTS} WHERE rollup = $2::text AND slot > to_timestamp(0) AND slot < least(to_timestamp($1::bigint),
+               (SELECT min(slot) + interval '1 day' FROM {SLOTS} WHERE rollup = $2::text AND slot > to_timestamp(0)))"
+        );
+        connection.change(&of_slots, &[&line, &table])?;
     }
     Ok(())
 }
 
 /// Deletes what the rows of new generations, which are there already, replace. One slot after the other: joined, the planner
 /// could choose to read a whole table.
-fn replace(connection: &Connection, delta: &Delta<'_>) -> Result<(), SinkError> {
+fn replace(connection: &Connection, rollups: Rollups, delta: &Delta<'_>) -> Result<(), SinkError> {
     if delta.slots.iter().all(|slot| slot.generation == 0) {
         return Ok(());
     }
@@ -113,8 +117,7 @@ fn replace(connection: &Connection, delta: &Delta<'_>) -> Result<(), SinkError> 
     for row in connection.query(&risen, &[])? {
         let (rollup, slot): (String, i64) = (connection.get(&row, 0)?, connection.get(&row, 1)?);
         let generation: i64 = connection.get(&row, 2)?;
-        let named = |known: &Rollup| known.table() == rollup;
-        let Some(table) = Rollup::ALL.into_iter().find(named).map(Rollup::table) else {
+        let Some(table) = rollups.named(&rollup).map(Rollup::table) else {
             continue;
         };
         let statement = format!(

@@ -2,6 +2,8 @@
 //!
 //! Law: what `schema print` shows is what `schema apply` runs and what a database is compared with.
 
+use flow_proto::Rollups;
+
 use super::binary::Wire;
 use super::flows;
 use crate::columns::{self, Column, Kind, SLOTS, Table};
@@ -33,8 +35,8 @@ pub(super) struct WantedTable {
 }
 
 /// All tables; those of raw flows only if there are to be any.
-pub(super) fn wanted(raw: bool) -> Vec<WantedTable> {
-    let mut tables: Vec<WantedTable> = columns::tables().iter().map(plain).collect();
+pub(super) fn wanted(raw: bool, rollups: Rollups) -> Vec<WantedTable> {
+    let mut tables: Vec<WantedTable> = columns::tables(rollups).iter().map(plain).collect();
     tables.push(migrations());
     if raw {
         tables.push(plain(&raw_columns::raw_cursors()));

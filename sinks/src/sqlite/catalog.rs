@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use flow_proto::Rollups;
 use rusqlite::Connection;
 
 use super::ddl::{self, Migration, VERSION, declared};
@@ -14,6 +15,7 @@ use crate::schema::Difference;
 pub(super) struct Catalog {
     /// Version of the schema; 0: none of ours.
     pub(super) version: u32,
+    rollups: Rollups,
     /// Names in lower case, since SQLite takes no notice of case, and what they are: `table`, `view`, `index`, `trigger`.
     objects: BTreeMap<String, String>,
     /// Of our tables, as far as they are there.
@@ -32,17 +34,18 @@ struct Column {
 
 impl Catalog {
     /// Looks.
-    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Catalog> {
+    pub(super) fn read(connection: &Connection, rollups: Rollups) -> rusqlite::Result<Catalog> {
         let version = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let mut statement = connection.prepare("SELECT lower(name), type FROM sqlite_schema")?;
         let objects = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let objects = objects.collect::<rusqlite::Result<_>>()?;
         let mut columns = BTreeMap::new();
-        for table in ddl::tables() {
+        for table in ddl::tables(rollups) {
             columns.insert(table.name, of_table(connection, table.name)?);
         }
         Ok(Catalog {
             version,
+            rollups,
             objects,
             columns,
         })
@@ -79,7 +82,7 @@ impl Catalog {
                 self.version
             )))
         });
-        let tables = ddl::tables();
+        let tables = ddl::tables(self.rollups);
         let others = tables.iter().filter_map(|table| {
             let name = table.name;
             let to_be_made = made.iter().any(|made| made == name);

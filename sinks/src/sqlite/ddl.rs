@@ -4,6 +4,8 @@
 //! view `…_readable` of each table with times as text in UTC. Law: a change of a table is a new version, with a
 //! migration that makes of the version before what an empty database would get.
 
+use flow_proto::Rollups;
+
 use crate::columns::{self, Column, Kind, Table};
 use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS, raw_cursors, raw_flows};
 
@@ -42,15 +44,15 @@ pub(super) fn migrations() -> Vec<Migration> {
 }
 
 /// All tables.
-pub(super) fn tables() -> Vec<Table> {
-    let mut tables = columns::tables();
+pub(super) fn tables(rollups: Rollups) -> Vec<Table> {
+    let mut tables = columns::tables(rollups);
     tables.extend([raw_flows(), raw_cursors()]);
     tables
 }
 
 /// The statements that make the schema.
-pub(super) fn statements() -> Vec<String> {
-    let tables = tables();
+pub(super) fn statements(rollups: Rollups) -> Vec<String> {
+    let tables = tables(rollups);
     let mut statements: Vec<String> = tables.iter().map(create).collect();
     // Retirement looks for slots by their state; the table itself grows with time.
     statements.push(format!(

@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flow_proto::Rollup;
+use flow_proto::Rollups;
 use flow_topic::shown;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
@@ -42,8 +42,9 @@ const WAL_LIMIT_BYTES: i64 = 64 << 20;
 ///
 /// # Errors
 /// As `Sqlite::open`; `Refused` for a URL that cannot be.
-pub fn open(url: &str) -> Result<Store, SinkError> {
+pub fn open(url: &str, rollups: Rollups) -> Result<Store, SinkError> {
     let (path, options) = parse(url)?;
+    let options = StoreOptions { rollups, ..options };
     let rollups = Sqlite::open(path, options)?;
     let raw = writes_raw(&options);
     Ok(Store {
@@ -78,9 +79,9 @@ fn named(path: &Path) -> String {
 ///
 /// # Errors
 /// As `Sqlite::open`.
-pub fn schema(url: &str) -> Result<Box<dyn Schema>, SinkError> {
+pub fn schema(url: &str, rollups: Rollups) -> Result<Box<dyn Schema>, SinkError> {
     let (path, _) = parse(url)?;
-    Ok(Box::new(schema::SqliteSchema::new(path)))
+    Ok(Box::new(schema::SqliteSchema::new(path, rollups)))
 }
 
 /// The file and the options of a URL.
@@ -120,7 +121,7 @@ impl Sqlite {
         let name = named(path);
         if schema::is_there(path, &name)? {
             // Before the mode of its log is changed, which stays with a file.
-            schema::admit(&opened(path, &name)?, &name)?;
+            schema::admit(&opened(path, &name)?, &name, options.rollups)?;
         }
         let mut sink = Sqlite {
             connection: connect(path, &name)?,
@@ -128,7 +129,7 @@ impl Sqlite {
             options,
             turns: Arc::default(),
         };
-        schema::apply(&mut sink.connection, &sink.name)?;
+        schema::apply(&mut sink.connection, &sink.name, options.rollups)?;
         Ok(sink)
     }
 
@@ -192,12 +193,11 @@ impl Sink for Sqlite {
         let writer = writer::Writer {
             transaction: &transaction,
             name: &self.name,
+            rollups: self.options.rollups,
         };
         let rows = writer.rows(delta)?;
         writer.slots(delta)?;
-        if let Some(keep_secs) = self.options.retention_secs {
-            writer.forget(delta, keep_secs)?;
-        }
+        writer.forget(&self.options.kept_from(delta.watermark_secs))?;
         cursor::store(&transaction, delta).map_err(&sql)?;
         transaction.commit().map_err(&sql)?;
         Ok(Applied::Done { rows })
@@ -212,6 +212,7 @@ impl Sink for Sqlite {
         let writer = writer::Writer {
             transaction: &transaction,
             name: &self.name,
+            rollups: self.options.rollups,
         };
         writer.clear(delta.slots)?;
         let rows = writer.rows(delta)?;
@@ -225,7 +226,7 @@ impl Sink for Sqlite {
             let mut statement = self.connection.prepare_cached(&format!(
                 "SELECT slot, flows FROM {SLOTS} WHERE rollup = ?1 AND slot >= ?2"
             ))?;
-            let base = Rollup::As.table();
+            let base = self.options.rollups.base().table();
             let rows =
                 statement.query_map((base, from_secs), |row| Ok((row.get(0)?, row.get(1)?)))?;
             rows.collect::<rusqlite::Result<_>>()

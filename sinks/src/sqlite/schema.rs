@@ -6,6 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use flow_proto::Rollups;
 use rusqlite::{Connection, OpenFlags};
 
 use super::catalog::Catalog;
@@ -15,18 +16,26 @@ use crate::schema::Difference;
 use crate::{Schema, SinkError, Standing};
 
 /// Applies the schema to an empty database, and checks that of any other.
-pub(super) fn apply(connection: &mut Connection, name: &str) -> Result<(), SinkError> {
+pub(super) fn apply(
+    connection: &mut Connection,
+    name: &str,
+    rollups: Rollups,
+) -> Result<(), SinkError> {
     let sql = explain(name, true);
     let transaction = super::begin(connection).map_err(&sql)?;
-    if admit(&transaction, name)?.is_empty() {
-        make(&transaction).map_err(&sql)?;
+    if admit(&transaction, name, rollups)?.is_empty() {
+        make(&transaction, rollups).map_err(&sql)?;
     }
     transaction.commit().map_err(&sql)
 }
 
 /// That a job may write this database: it is empty, or its schema is the newest one.
-pub(super) fn admit(connection: &Connection, name: &str) -> Result<Catalog, SinkError> {
-    let found = Catalog::read(connection).map_err(explain(name, true))?;
+pub(super) fn admit(
+    connection: &Connection,
+    name: &str,
+    rollups: Rollups,
+) -> Result<Catalog, SinkError> {
+    let found = Catalog::read(connection, rollups).map_err(explain(name, true))?;
     usable(&found, name)?;
     if !found.migrations().is_empty() {
         return Err(SinkError::refused(format!(
@@ -62,28 +71,32 @@ fn newer(version: u32) -> String {
 }
 
 /// Makes the schema, or brings it up; returns what was done.
-fn migrate(connection: &mut Connection, name: &str) -> Result<Vec<String>, SinkError> {
+fn migrate(
+    connection: &mut Connection,
+    name: &str,
+    rollups: Rollups,
+) -> Result<Vec<String>, SinkError> {
     let sql = explain(name, true);
     let transaction = super::begin(connection).map_err(&sql)?;
-    let found = Catalog::read(&transaction).map_err(&sql)?;
+    let found = Catalog::read(&transaction, rollups).map_err(&sql)?;
     usable(&found, name)?;
     let mut done = Vec::new();
     if found.is_empty() {
-        make(&transaction).map_err(&sql)?;
+        make(&transaction, rollups).map_err(&sql)?;
         let line = |table: &crate::columns::Table| format!("table {}: made", table.name);
-        done.extend(ddl::tables().iter().map(line));
+        done.extend(ddl::tables(rollups).iter().map(line));
     }
     for migration in found.migrations() {
         execute(&transaction, &migration.statements).map_err(&sql)?;
         done.push(format!("version {}: {}", migration.to, migration.what));
     }
-    admit(&transaction, name)?;
+    admit(&transaction, name, rollups)?;
     transaction.commit().map_err(&sql)?;
     Ok(done)
 }
 
-fn make(connection: &Connection) -> rusqlite::Result<()> {
-    execute(connection, &ddl::statements())
+fn make(connection: &Connection, rollups: Rollups) -> rusqlite::Result<()> {
+    execute(connection, &ddl::statements(rollups))
 }
 
 fn execute(connection: &Connection, statements: &[String]) -> rusqlite::Result<()> {
@@ -124,14 +137,16 @@ pub(super) fn is_there(path: &Path, name: &str) -> Result<bool, SinkError> {
 pub(super) struct SqliteSchema {
     path: PathBuf,
     name: String,
+    rollups: Rollups,
 }
 
 impl SqliteSchema {
     /// Of the file at `path`.
-    pub(super) fn new(path: &Path) -> SqliteSchema {
+    pub(super) fn new(path: &Path, rollups: Rollups) -> SqliteSchema {
         SqliteSchema {
             path: path.to_owned(),
             name: super::named(path),
+            rollups,
         }
     }
 }
@@ -142,13 +157,13 @@ impl Schema for SqliteSchema {
     }
 
     fn print(&self) -> Vec<String> {
-        ddl::statements()
+        ddl::statements(self.rollups)
     }
 
     fn apply(&mut self, _extend: bool) -> Result<Vec<String>, SinkError> {
         is_there(&self.path, &self.name)?;
         let mut connection = Connection::open(&self.path).map_err(explain(&self.name, true))?;
-        migrate(&mut connection, &self.name)
+        migrate(&mut connection, &self.name, self.rollups)
     }
 
     fn look(&mut self) -> Result<Standing, SinkError> {
@@ -163,7 +178,7 @@ impl Schema for SqliteSchema {
             });
         }
         let found = Connection::open_with_flags(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)
-            .and_then(|connection| Catalog::read(&connection))
+            .and_then(|connection| Catalog::read(&connection, self.rollups))
             .map_err(explain(&self.name, true))?;
         let differences = match found.newer() {
             Some(version) => vec![newer(version)],

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use flow_proto::Rollup;
+use flow_proto::{Rollup, Rollups};
 use flow_state::SlotSecs;
 use rusqlite::{CachedStatement, OptionalExtension, Transaction, params};
 
@@ -17,6 +17,7 @@ use crate::{Delta, Row, SinkError, SlotRow};
 pub(super) struct Writer<'a> {
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) name: &'a str,
+    pub(super) rollups: Rollups,
 }
 
 impl Writer<'_> {
@@ -24,7 +25,7 @@ impl Writer<'_> {
     pub(super) fn rows(&self, delta: &Delta<'_>) -> Result<u64, SinkError> {
         let sql = explain(self.name, false);
         let mut upserts = BTreeMap::new();
-        for rollup in Rollup::ALL {
+        for rollup in self.rollups.iter() {
             let statement = upsert_row(&columns::rollup(rollup));
             let prepared = self.transaction.prepare_cached(&statement).map_err(&sql)?;
             upserts.insert(rollup, prepared);
@@ -75,15 +76,17 @@ impl Writer<'_> {
             })?;
             statement.raw_execute().map_err(&sql)?;
         }
-        if let Some(line) = delta.retired_through_secs {
-            let mut retire = self
-                .transaction
-                .prepare_cached(&format!(
-                    "UPDATE {SLOTS} SET state = 'retired'
-                     WHERE state IN ('open', 'complete') AND slot <= ?1"
-                ))
+        let mut retire = self
+            .transaction
+            .prepare_cached(&format!(
+                "UPDATE {SLOTS} SET state = 'retired'
+                 WHERE state IN ('open', 'complete') AND slot <= ?1 AND rollup = ?2"
+            ))
+            .map_err(&sql)?;
+        for (rollup, line) in delta.retired_through {
+            retire
+                .execute(params![clamp(*line), rollup.table()])
                 .map_err(&sql)?;
-            retire.execute([clamp(line)]).map_err(&sql)?;
         }
         Ok(())
     }
@@ -120,21 +123,20 @@ impl Writer<'_> {
     }
 
     /// Deletes what is older than the retention, by the watermark. The row `elsewhere` (slot 0) stays.
-    pub(super) fn forget(&self, delta: &Delta<'_>, keep_secs: u64) -> Result<(), SinkError> {
+    pub(super) fn forget(&self, kept_from: &[(Rollup, SlotSecs)]) -> Result<(), SinkError> {
         let sql = explain(self.name, false);
-        let Some(line) = delta
-            .watermark_secs
-            .and_then(|now| now.checked_sub(keep_secs))
-        else {
-            return Ok(());
-        };
-        for table in columns::tables()
-            .iter()
-            .filter(|t| t.columns.iter().any(|c| c.name == "slot"))
-        {
-            let statement = format!("DELETE FROM {} WHERE slot > 0 AND slot < ?1", table.name);
-            let mut delete = self.transaction.prepare_cached(&statement).map_err(&sql)?;
-            delete.execute([clamp(line)]).map_err(&sql)?;
+        let mut of_slots = self
+            .transaction
+            .prepare_cached(&format!(
+                "DELETE FROM {SLOTS} WHERE rollup = ?1 AND slot > 0 AND slot < ?2"
+            ))
+            .map_err(&sql)?;
+        for (rollup, line) in kept_from {
+            let (table, line) = (rollup.table(), clamp(*line));
+            let statement = format!("DELETE FROM {table} WHERE slot > 0 AND slot < ?1");
+            let mut of_rows = self.transaction.prepare_cached(&statement).map_err(&sql)?;
+            of_rows.execute([line]).map_err(&sql)?;
+            of_slots.execute(params![table, line]).map_err(&sql)?;
         }
         Ok(())
     }
@@ -173,7 +175,9 @@ pub(super) fn bind(
                 statement.raw_bind_parameter(n + 1, number)
             }
             Value::Text(text) => statement.raw_bind_parameter(n + 1, text),
-            Value::Address(address) => statement.raw_bind_parameter(n + 1, address.to_string()),
+            Value::Address(address) => {
+                statement.raw_bind_parameter(n + 1, columns::address_text(*address))
+            }
             Value::Boolean(yes) => statement.raw_bind_parameter(n + 1, yes),
             Value::Null => statement.raw_bind_parameter(n + 1, rusqlite::types::Null),
         };

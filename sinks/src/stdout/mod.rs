@@ -7,11 +7,11 @@
 use std::fmt;
 use std::io::{self, BufWriter, Write};
 
-use flow_proto::Rollup;
+use flow_proto::{Rollup, Rollups};
 use serde::Serializer;
 use serde_json::Value as Json;
 
-use crate::columns::{self, Kind, Table, Value};
+use crate::columns::{self, Kind, Table, Value, address_text};
 use crate::{Applied, Cursors, Delta, Row, Sink, SinkError, utc};
 
 /// Lines are gathered to blocks of this size. Bytes.
@@ -25,13 +25,14 @@ pub struct Stdout {
 }
 
 impl Stdout {
-    /// Prints to `out`.
-    pub fn new(out: Box<dyn Write + Send>) -> Stdout {
+    /// Prints rows of these rollups to `out`.
+    pub fn new(out: Box<dyn Write + Send>, rollups: Rollups) -> Stdout {
         Stdout {
             out: BufWriter::with_capacity(BUFFER_BYTES, out),
-            tables: Rollup::ALL
+            tables: rollups
+                .iter()
                 .map(|rollup| (rollup, columns::rollup(rollup)))
-                .into(),
+                .collect(),
             printed: Cursors::default(),
         }
     }
@@ -95,7 +96,7 @@ fn print(out: impl Write, table: &Table, row: &Row<'_>) -> Result<(), serde_json
                 (Kind::Seconds, Value::Number(secs)) => rfc3339(secs),
                 (_, Value::Number(number)) => number.into(),
                 (_, Value::Text(text)) => text.into(),
-                (_, Value::Address(address)) => address.to_string().into(),
+                (_, Value::Address(address)) => address_text(address).into(),
                 (_, Value::Boolean(yes)) => yes.into(),
                 (_, Value::Null) => Json::Null,
             };

@@ -16,7 +16,7 @@ fn delta<'a>(from: u64, to: u64, rows: &'a Given) -> Delta<'a> {
 
 fn slot(slot_secs: u64, generation: u64) -> SlotRow {
     SlotRow {
-        rollup: Rollup::As,
+        rollup: Rollup::AS,
         slot_secs,
         state: SlotState::Complete,
         partial: false,

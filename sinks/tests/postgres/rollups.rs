@@ -20,7 +20,7 @@ fn bytes(database: &Database) -> Vec<String> {
 
 fn slot(slot_secs: u64, generation: u64, counts: Option<u64>) -> SlotRow {
     SlotRow {
-        rollup: Rollup::As,
+        rollup: Rollup::AS,
         slot_secs,
         state: SlotState::Complete,
         partial: false,
@@ -161,7 +161,7 @@ fn the_generation_of_a_slot_is_a_floor_for_rows_and_for_its_own_row() {
     let none = Given::new(Vec::new(), 0);
     sink.apply(&Delta {
         slots: &last,
-        retired_through_secs: Some(600),
+        retired_through: &[(Rollup::AS, 600)],
         ..delta(3, 4, &none)
     })
     .unwrap();

@@ -1,6 +1,6 @@
 //! Deltas given by hand.
 
-use flow_proto::{Rollup, RowRecord, Sums};
+use flow_proto::{Record, Rollups, RowRecord, Sums};
 use flow_sinks::{Delta, Row, Rows, SinkError};
 
 /// Called before row number n is handed over.
@@ -39,8 +39,8 @@ impl Rows for Given {
                 before(n);
             }
             take(Row {
-                rollup: Rollup::from_number(record.rollup).unwrap(),
-                record,
+                rollup: Rollups::STANDARD.get(record.rollup).unwrap(),
+                record: record.view(),
                 table_version: 1,
                 revision: *revision,
             })?;
@@ -74,7 +74,7 @@ pub(crate) fn delta<'a>(from: u64, to: u64, rows: &'a Given) -> Delta<'a> {
         shards: &[0],
         rows,
         slots: &[],
-        retired_through_secs: None,
+        retired_through: &[],
         watermark_secs: None,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flow_proto::{Rollup, RowRecord, Sums, country_number};
+use flow_proto::{Rollup, Rollups, RowRecord, Sums, country_number};
 use flow_sinks::{Backoff, FollowerConfig, Share};
 use flow_state::{
     Acks, Checkpoint, Group, Position, Published, Put, SegmentName, SlotCounts, StateStore,
@@ -59,6 +59,7 @@ impl Job {
             starts: BTreeMap::new(),
             gaps: Vec::new(),
             generations: Vec::new(),
+            swaps: flow_state::Swaps::default(),
         };
         checkpoint.timeline.versions = vec![(0, version(1)), (SWAP_SLOT, version(2))];
         Job {
@@ -102,7 +103,7 @@ impl Job {
             job: JOB.into(),
             base: self.checkpoint.number,
             shards: (0..SHARDS).collect(),
-            window_secs: WINDOW,
+            rollups: Rollups::STANDARD,
             share: Share::default(),
             backoff: Backoff {
                 first: second,
@@ -137,9 +138,9 @@ impl Job {
             0,
             0x86dd,
         ];
-        for (rollup, key) in [(Rollup::As, key_as), (Rollup::Country, key_country)] {
+        for (rollup, key) in [(Rollup::AS, key_as), (Rollup::COUNTRY, key_country)] {
             let group = Group {
-                rollup: rollup as u16,
+                rollup: rollup.number(),
                 slot_secs: slot,
             };
             self.totals

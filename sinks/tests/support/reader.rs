@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use flow_proto::{Rollup, country_code};
+use flow_proto::{Rollup, Rollups, country_code};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags};
 
@@ -24,7 +24,7 @@ pub(crate) struct Content {
 pub(crate) fn read(path: &Path) -> Content {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
     let mut content = Content::default();
-    for rollup in Rollup::ALL {
+    for rollup in Rollups::STANDARD.iter() {
         let found = table(
             &connection,
             &format!("SELECT '{0}', * FROM {0}", rollup.table()),
@@ -64,11 +64,11 @@ pub(crate) fn expected(job: &Job) -> Content {
         .iter()
         .filter(|(g, _)| job.ever_complete.contains(g))
     {
-        let rollup = Rollup::from_number(group.rollup).unwrap();
+        let rollup = Rollups::STANDARD.get(group.rollup).unwrap();
         for (key, sums) in totals {
-            let name = |n: u32| match rollup {
-                Rollup::As => n.to_string(),
-                Rollup::Country => country_code(n),
+            let name = |n: u32| match rollup == Rollup::AS {
+                true => n.to_string(),
+                false => country_code(n),
             };
             let columns = [name(key[0]), name(key[1]), key[2].to_string()];
             let start = [rollup.table().to_owned(), group.slot_secs.to_string()];
@@ -84,13 +84,12 @@ pub(crate) fn expected(job: &Job) -> Content {
         }
     }
     for (slot, counts) in &job.counts {
-        for rollup in if *slot == 0 {
-            &Rollup::ALL[..1]
-        } else {
-            &Rollup::ALL[..]
-        } {
+        for rollup in Rollups::STANDARD
+            .iter()
+            .take(if *slot == 0 { 1 } else { 2 })
+        {
             let group = flow_state::Group {
-                rollup: *rollup as u16,
+                rollup: rollup.number(),
                 slot_secs: *slot,
             };
             let state = if *slot == 0 {
@@ -152,7 +151,7 @@ impl Watch {
         let before = self.last.remove(&sink).unwrap_or_default();
         for (key, values) in &now.rows {
             let group = job.ever_complete.iter().any(|g| {
-                Rollup::from_number(g.rollup).unwrap().table() == key[0]
+                Rollups::STANDARD.get(g.rollup).unwrap().table() == key[0]
                     && g.slot_secs.to_string() == key[1]
             });
             if !group {

@@ -57,7 +57,7 @@ impl<'a> Replayed<'a> {
         let plan = Plan::of_replay(recomputed);
         let raw = Raw::open((url, stored), base, checkpoint, plan, asked)?;
         let sink = match options.apply {
-            true => flow_sinks::open(url)?.raw,
+            true => flow_sinks::open_with(url, base.rows.rollups)?.raw,
             false => None,
         };
         Ok(Replayed {

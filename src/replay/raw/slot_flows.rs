@@ -7,11 +7,10 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use flow_dataflow::{Again, JobConfig, JobError, RawReader, RawSpan};
+use flow_dataflow::{Again, JobConfig, JobError, RawReader, RawSpan, TableShelf};
 use flow_proto::{EnrichedFlow, Verdict};
 use flow_sinks::{RawLook, RawPlace};
 use flow_state::{Checkpoint, Position, Timeline};
-use flow_tables::TableSet;
 
 use super::super::base::Base;
 use super::account::Account;
@@ -52,12 +51,12 @@ impl<'a> SlotFlows<'a> {
             ..JobConfig::default()
         };
         let topic = Arc::clone(&base.topic);
-        let today = Arc::new(TableSet::default());
+        let tables = TableShelf::new(plan.archive.clone(), Arc::default());
         SlotFlows {
             base,
             checkpoint,
             timeline: plan.timeline(checkpoint),
-            reader: RawReader::new(topic, config, plan.archive.clone(), today),
+            reader: RawReader::new(topic, config, tables),
             plan,
             accounts: BTreeMap::new(),
         }

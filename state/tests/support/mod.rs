@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use flow_state::{
-    Checkpoint, Gap, Group, Position, Retirement, SegmentName, SlotCounts, TableVersion, Timeline,
+    Checkpoint, Gap, Group, Position, Retirement, SegmentName, SlotCounts, SwapOutcome, Swaps,
+    TableVersion, Timeline,
 };
 
 /// A checkpoint with something in every field.
@@ -71,6 +72,20 @@ pub(crate) fn checkpoint(number: u64, attempt: u64, segments: &[u64]) -> Checkpo
             last_slot_secs: u64::MAX,
         }],
         generations: vec![(0, 1), (1_700_000_400, 2)],
+        swaps: Swaps {
+            given: Some("ab".into()),
+            decided: 9,
+            outcomes: vec![
+                SwapOutcome {
+                    request: 8,
+                    result: Ok(1),
+                },
+                SwapOutcome {
+                    request: 9,
+                    result: Err("why not".into()),
+                },
+            ],
+        },
     }
 }
 

@@ -2,6 +2,11 @@
 
 // Each test file takes from here what it needs.
 #![allow(dead_code, unreachable_pub)]
+// Clippy takes only the functions marked as tests for tests, not their helpers.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+pub mod asked;
+pub mod files;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -56,6 +61,38 @@ impl Trie {
         };
         value.unwrap_or(0)
     }
+
+    /// Inserts a range as the fewest prefixes that make it up.
+    pub fn insert_range(&mut self, first: u128, last: u128, is_v4: bool, value: u32) {
+        let bits = if is_v4 { 32 } else { 128 };
+        let mut at = first;
+        loop {
+            // The largest prefix that begins here and ends in the range.
+            let aligned = at.trailing_zeros().min(bits);
+            let size = (0..=aligned)
+                .rev()
+                .find(|&n| {
+                    n < 128 && (1_u128 << n) - 1 <= last - at || n == 128 && last - at == u128::MAX
+                })
+                .unwrap();
+            let length = u8::try_from(bits - size).unwrap();
+            let base = if is_v4 {
+                v4(u32::try_from(at).unwrap())
+            } else {
+                v6(at)
+            };
+            self.insert(base, length, value);
+            match u128::MAX
+                .checked_shr(128 - size)
+                .unwrap_or(0)
+                .checked_add(1)
+                .and_then(|n| at.checked_add(n))
+            {
+                Some(next) if next <= last => at = next,
+                _ => break,
+            }
+        }
+    }
 }
 
 /// One family as a wall that rows are painted on one after the other: the later row covers.
@@ -89,6 +126,13 @@ impl Wall {
             .next_back()
             .filter(|(_, (last, _))| *last >= at)
             .map_or(0, |(_, (_, v))| *v)
+    }
+
+    /// First and last address and value of every piece that is to be seen.
+    pub fn pieces(&self) -> impl Iterator<Item = (u128, u128, u32)> + '_ {
+        self.0
+            .iter()
+            .map(|(&first, &(last, value))| (first, last, value))
     }
 
     /// Every first and last address, and those beside.
