@@ -15,10 +15,8 @@ use crate::turns::{self, Did, Turns};
 
 /// Tries before it is given up: with the pause between two of them, 10 s.
 const TRIES: u32 = 20;
-/// Between two looks for an order.
-const LOOK: Duration = Duration::from_secs(1);
-/// The shelf is tidied at one look of so many: a set that nobody holds stays for a minute.
-const LOOKS: u32 = 60;
+/// How long a set that nobody holds stays at least.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// What became of a request in this process.
 pub(crate) struct Loaded {
@@ -53,7 +51,6 @@ pub(crate) struct LoadDesk {
     done: mpsc::Sender<Loaded>,
     due: Option<Asked>,
     tries: u32,
-    looks: u32,
 }
 
 impl LoadDesk {
@@ -66,7 +63,6 @@ impl LoadDesk {
             done: outgoing,
             due: None,
             tries: 0,
-            looks: 0,
         };
         let loader = Loader {
             orders: to_desk,
@@ -107,7 +103,7 @@ impl Turns for LoadDesk {
             return self.one(asked);
         }
         let next = match wait {
-            true => self.orders.recv_timeout(LOOK).map_err(|none| match none {
+            true => self.orders.recv_timeout(IDLE).map_err(|none| match none {
                 RecvTimeoutError::Timeout => Did::Nothing,
                 RecvTimeoutError::Disconnected => Did::Over,
             }),
@@ -119,10 +115,7 @@ impl Turns for LoadDesk {
                 Did::Something
             }
             Err(none) => {
-                self.looks = self.looks.wrapping_add(1);
-                if !wait || self.looks.is_multiple_of(LOOKS) {
-                    self.shelf.tidy();
-                }
+                self.shelf.tidy();
                 none
             }
         }

@@ -235,9 +235,12 @@ fn timeline(job: &Job, base: &Checkpoint) -> Result<(Timeline, Swaps), JobError>
     let (mut timeline, mut swaps) = (base.timeline.clone(), base.swaps.clone());
     let newest = timeline.versions.last().map(|(_, version)| version.clone());
     let (hash, named) = (job.tables.given_hash(), job.tables.named_hash());
-    // Always: one that was damaged is whole again then.
-    job.state
-        .archive_table(hash, &job.tables.given().archive())?;
+    // Always: one that was damaged is whole again then. Of a million prefixes the bytes take a while.
+    if !job.state.holds_table(hash)?
+        && let Some(given) = job.tables.given()
+    {
+        job.state.archive_table(hash, &given.archive())?;
+    }
     // What a state of an older release was given last is what it has last.
     let last = swaps.given.take();
     let last = last.or_else(|| newest.as_ref().map(|version| version.hash.clone()));

@@ -27,7 +27,6 @@ struct Held {
 #[derive(Clone)]
 pub struct TableShelf {
     state: StateStore,
-    given: Arc<TableSet>,
     given_hash: Arc<str>,
     /// Of what the configuration names.
     named_hash: Arc<str>,
@@ -46,17 +45,21 @@ impl TableShelf {
     /// Over a state's archive, with the tables that the job is given.
     pub fn new(state: StateStore, given: Arc<TableSet>) -> TableShelf {
         let hash = table_hash(&given.archive());
+        TableShelf::with_hash(state, given, hash)
+    }
+
+    /// As `new`; `hash` is that of the tables' archive.
+    pub fn with_hash(state: StateStore, given: Arc<TableSet>, hash: String) -> TableShelf {
+        let given_hash: Arc<str> = hash.as_str().into();
         let held = Held {
-            hash: hash.clone(),
-            set: Arc::clone(&given),
+            hash,
+            set: given,
             used: true,
         };
-        let hash: Arc<str> = hash.into();
         TableShelf {
             state,
-            given,
-            named_hash: Arc::clone(&hash),
-            given_hash: hash,
+            named_hash: Arc::clone(&given_hash),
+            given_hash,
             sets: Arc::new(Mutex::new(vec![held])),
             prepared: Arc::default(),
         }
@@ -76,9 +79,9 @@ impl TableShelf {
         &self.named_hash
     }
 
-    /// The tables that the job is given.
-    pub fn given(&self) -> &Arc<TableSet> {
-        &self.given
+    /// The tables that the job is given, until others have come into force and they are let go.
+    pub(crate) fn given(&self) -> Option<Arc<TableSet>> {
+        self.at_hand(&self.given_hash)
     }
 
     /// The name under which they are archived.

@@ -33,6 +33,7 @@ pub(super) fn answer(
         if begun.elapsed() >= patience {
             return Ok(Answer::None);
         }
+        // Nothing tells another process of a checkpoint: it can only look.
         thread::sleep(LOOK);
     }
 }

@@ -17,8 +17,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) report: &'a LoadReport,
     /// The tables that they were made from.
     pub(crate) base: Option<&'a TableVersion>,
-    /// What the job's own configuration names, if they come from there.
-    pub(crate) given: Option<&'a TableSet>,
+    /// Hash and archive of what the job's own configuration names, if they come from there.
+    pub(crate) given: Option<(&'a str, &'a [u8])>,
     /// `command`, `SIGHUP`, `file` or `http`.
     pub(crate) by: &'a str,
 }
@@ -32,11 +32,9 @@ pub(crate) fn ask(
     let archive = wanted.set.archive();
     let hash = table_hash(&archive);
     state.archive_table(&hash, &archive)?;
-    let given = wanted.given.map(TableSet::archive);
-    let given = given.map(|archive| {
-        let hash = table_hash(&archive);
-        state.archive_table(&hash, &archive).map(|()| hash)
-    });
+    if let Some((hash, archive)) = wanted.given {
+        state.archive_table(hash, archive)?;
+    }
     let kept = wanted.base.map(|base| state.table_description(&base.hash));
     let kept = kept.transpose()?.flatten();
     describe(state, &hash, (wanted.report, kept.as_deref()), wanted.by)?;
@@ -44,7 +42,7 @@ pub(crate) fn ask(
         number: 0, // it gets one
         hash,
         base: wanted.base.map(|base| base.hash.clone()),
-        given: given.transpose()?,
+        given: wanted.given.map(|(hash, _)| hash.to_owned()),
         asked_secs: clock::now_ns() / 1_000_000_000,
         by: wanted.by.to_owned(),
     };

@@ -44,12 +44,27 @@ pub(crate) fn changes(old: &TableSet, new: &TableSet) -> Vec<Change> {
     kinds(old, new).into_iter().map(change).collect()
 }
 
-/// Refuses what is not plausible in the place of `old`, `None` being a job's first tables.
+/// As `check`; what is refused is let pass with a warning, if it is meant.
+pub(crate) fn admit(
+    changes: &[Change],
+    found: (&TableSet, &LoadReport),
+    (bounds, force): (&Plausible, bool),
+) -> Result<(), Failure> {
+    match check(changes, found, bounds) {
+        Err(refused) if force => {
+            tracing::warn!("forced: {}", refused.line());
+            Ok(())
+        }
+        checked => checked,
+    }
+}
+
+/// Refuses what is not plausible, by what it changes; nothing, for a job's first tables.
 pub(crate) fn check(
-    old: Option<&TableSet>,
+    changes: &[Change],
     (new, report): (&TableSet, &LoadReport),
     bounds: &Plausible,
-) -> Result<Vec<Change>, Failure> {
+) -> Result<(), Failure> {
     if let Some(cut) = report.tables.iter().find(|table| table.is_cut) {
         return Err(refused(format!(
             "{}: its last line does not end: it may have been cut",
@@ -61,8 +76,7 @@ pub(crate) fn check(
             return Err(refused(format!("--pin {pin}, and here it is {found}")));
         }
     }
-    let changes = old.map_or_else(Vec::new, |old| changes(old, new));
-    for change in &changes {
+    for change in changes {
         let [before, after] = change.ranges;
         // What was not there before has nothing to be compared with.
         if before > 0 {
@@ -72,7 +86,7 @@ pub(crate) fn check(
             return Err(refused(format!("{}: nothing is left of it", change.kind)));
         }
     }
-    Ok(changes)
+    Ok(())
 }
 
 fn within(change: &Change, bounds: &Plausible) -> Result<(), Failure> {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use flow_dataflow::TableShelf;
-use flow_state::{Checkpoint, Published, StateStore, table_hash};
+use flow_state::{Checkpoint, Published, StateStore, TableVersion, table_hash};
 use flow_tables::TableSet;
 
 use super::ask::{Wanted, ask, in_force};
@@ -158,9 +158,9 @@ impl Work {
 
     fn load(&mut self, by: &str, force: bool) -> Result<Reloaded, (Outcome, Failure)> {
         let unreadable = |failure: Failure| (Outcome::Unreadable, failure);
-        let (set, report) = super::load(&self.parts.sources).map_err(unreadable)?;
-        let files = set;
-        let hash = table_hash(&files.archive());
+        let (files, report) = super::load(&self.parts.sources).map_err(unreadable)?;
+        let archive = files.archive();
+        let hash = table_hash(&archive);
         let newest = self.published.newest();
         let newest = newest.as_deref();
         let last = self.last(newest);
@@ -173,19 +173,18 @@ impl Work {
         }
         let old = self.in_force(newest).map_err(unreadable)?;
         let set = match force {
-            true => files.clone(),
-            false => merged(&self.parts.state, &last, (&old, files.clone())).map_err(unreadable)?,
+            true => files,
+            false => merged(&self.parts.state, &last, (&old, files)).map_err(unreadable)?,
         };
-        let checked = (&set, &report);
-        match plausible::check(Some(&old), checked, &self.parts.options.plausible) {
-            Err(refused) if force => tracing::warn!("{by}, forced: {}", refused.line()),
-            checked => drop(checked.map_err(|refused| (Outcome::Implausible, refused))?),
-        }
+        let changes = plausible::changes(&old, &set);
+        let judged = (&self.parts.options.plausible, force);
+        plausible::admit(&changes, (&set, &report), judged)
+            .map_err(|refused| (Outcome::Implausible, refused))?;
         let wanted = Wanted {
             set: &set,
             report: &report,
             base: None, // whatever comes into force before it
-            given: Some(&files),
+            given: Some((&hash, &archive)),
             by,
         };
         let request = ask(&self.parts.state, newest, &wanted).map_err(unreadable)?;
@@ -197,7 +196,10 @@ impl Work {
     fn in_force(&self, newest: Option<&Checkpoint>) -> Result<Arc<TableSet>, Failure> {
         match newest.and_then(in_force) {
             Some((_, version)) => Ok(self.parts.tables.get(version)?),
-            None => Ok(Arc::clone(self.parts.tables.given())),
+            None => {
+                let hash = self.parts.tables.given_hash().to_owned();
+                Ok(self.parts.tables.get(&TableVersion { number: 1, hash })?)
+            }
         }
     }
 

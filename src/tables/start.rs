@@ -29,18 +29,24 @@ pub(crate) fn at_start(
     let standing = newest
         .as_ref()
         .and_then(|newest| Some((newest, in_force(newest)?)));
+    let as_named = |files| {
+        let shelf = TableShelf::with_hash(state.clone(), Arc::new(files), named.clone());
+        described(state, shelf, report)
+    };
     let Some((newest, (_, version))) = standing else {
-        return given(state, (files, &named), report);
+        return as_named(files);
     };
     let last = last_given(newest).to_owned();
     if last == named {
-        return given(state, (files, &named), report);
+        return as_named(files);
     }
     state.archive_table(&named, &archive)?;
     let old = ask::load(state, version)?;
     let set = merged(state, &last, (&old, files))?;
-    match plausible::check(Some(&old), (&set, report), &options.reload.plausible) {
-        Ok(_) => given(state, (set, &named), report),
+    let changes = plausible::changes(&old, &set);
+    let shelf = |set| TableShelf::new(state.clone(), Arc::new(set));
+    match plausible::check(&changes, (&set, report), &options.reload.plausible) {
+        Ok(()) => described(state, shelf(set).named(&named), report),
         Err(refused) => {
             let version = version.number;
             tracing::error!(
@@ -48,17 +54,16 @@ pub(crate) fn at_start(
                 refused.line()
             );
             // The same files are looked at again at the next start.
-            given(state, (old, &last), &LoadReport::default())
+            Ok(shelf(old).named(&last))
         }
     }
 }
 
-fn given(
+fn described(
     state: &StateStore,
-    (set, named): (TableSet, &str),
+    tables: TableShelf,
     report: &LoadReport,
 ) -> Result<TableShelf, Failure> {
-    let tables = TableShelf::new(state.clone(), Arc::new(set)).named(named);
     if !report.tables.is_empty() {
         describe(state, tables.given_hash(), (report, None), "start")?;
     }

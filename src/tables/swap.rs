@@ -4,7 +4,7 @@
 
 use std::io::{self, Write};
 
-use flow_tables::{LoadReport, TableSet};
+use flow_tables::TableSet;
 use serde_json::json;
 
 use super::answer::{Answer, answer};
@@ -26,18 +26,17 @@ pub(crate) fn run(options: &cli::TablesSwap, out: &mut impl Write) -> Result<(),
     let (new, report) = load(&options.tables)?;
     let base = in_force(&checkpoint).map(|(_, version)| version);
     let old = base.map(|version| ask::load(&state, version)).transpose()?;
-    let set = match &old {
-        Some(old) if options.tables.asn_order.is_empty() => old.clone().with(new),
-        Some(old) => {
-            let asn_order = new.asn_order.clone();
-            TableSet {
-                asn_order,
-                ..old.clone().with(new)
-            }
-        }
-        None => new,
+    let asn_order = match &old {
+        Some(old) if options.tables.asn_order.is_empty() => old.asn_order.clone(),
+        _ => new.asn_order.clone(),
     };
-    let changes = check(options, old.as_ref(), (&set, &report))?;
+    let set = TableSet {
+        asn_order,
+        ..old.clone().unwrap_or_default().with(new)
+    };
+    let changes = old.map_or_else(Vec::new, |old| changes(&old, &set));
+    let judged = (&options.plausible, options.force);
+    plausible::admit(&changes, (&set, &report), judged)?;
     if !options.json {
         told(&changes, out)?;
     }
@@ -54,20 +53,6 @@ pub(crate) fn run(options: &cli::TablesSwap, out: &mut impl Write) -> Result<(),
     let request = ask(&state, Some(&checkpoint), &wanted)?;
     let answer = answer(&state, request, options.timeout)?;
     show((options, request), answer, &changes, out)
-}
-
-fn check(
-    options: &cli::TablesSwap,
-    old: Option<&TableSet>,
-    (set, report): (&TableSet, &LoadReport),
-) -> Result<Vec<Change>, Failure> {
-    match plausible::check(old, (set, report), &options.plausible) {
-        Err(refused) if options.force => {
-            tracing::warn!("--force: {}", refused.line());
-            Ok(old.map_or_else(Vec::new, |old| changes(old, set)))
-        }
-        checked => checked,
-    }
 }
 
 /// What the swap changes, kind by kind.

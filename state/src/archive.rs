@@ -32,14 +32,24 @@ impl StateStore {
                 what: "the hash is not that of the bytes".into(),
             });
         }
-        match self.read_table(hash) {
-            Ok(_) => return Ok(()),
-            // A damaged one is replaced: its name says what it has to hold.
-            Err(StateError::Missing { .. } | StateError::Damaged { .. }) => (),
-            Err(error) => return Err(error),
+        // A damaged one is replaced: its name says what it has to hold.
+        if self.holds_table(hash)? {
+            return Ok(());
         }
         let put = self.objects().put(&name, writer(), &[bytes]);
         put.map_err(StateError::io("write", &self.shown(&name)))
+    }
+
+    /// Whether a table version is archived, whole.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn holds_table(&self, hash: &str) -> Result<bool, StateError> {
+        match self.read_table(hash) {
+            Ok(_) => Ok(true),
+            Err(StateError::Missing { .. } | StateError::Damaged { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Leaves a description beside an archived table version, for people, in place of an older one.

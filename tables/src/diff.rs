@@ -110,17 +110,8 @@ fn differing<A: Step>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ranges::append;
+    use crate::ranges::of_values;
     use proptest::prelude::*;
-
-    fn ranges(values: &[u32]) -> Vec<Range<u32>> {
-        let mut out = Vec::new();
-        for (at, value) in (u32::MAX - 19..).zip(values) {
-            let (first, last, value) = (at, at, *value);
-            append(&mut out, Range { first, last, value });
-        }
-        out
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -130,7 +121,7 @@ mod tests {
         fn equals_address_by_address(pairs in prop::collection::vec((0_u32..4, 0_u32..4), 20)) {
             let (a, b): (Vec<u32>, Vec<u32>) = pairs.iter().copied().unzip();
             let same = |x: u32, y: u32| x % 2 == y % 2;
-            let found = differing(&ranges(&a), &ranges(&b), &same);
+            let found = differing(&of_values(&a), &of_values(&b), &same);
             let mut painted = vec![None; 20];
             for (first, last, x, y) in &found {
                 for at in *first..=*last {

@@ -52,17 +52,8 @@ fn over<A: Step>(preferred: &[Range<A>], other: &[Range<A>]) -> Vec<Range<A>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranges::of_values;
     use proptest::prelude::*;
-
-    /// Canonical ranges of a small space, from its values one by one.
-    fn ranges(values: &[u32]) -> Vec<Range<u32>> {
-        let mut out = Vec::new();
-        for (at, value) in (u32::MAX - 29..).zip(values) {
-            let (first, last, value) = (at, at, *value);
-            append(&mut out, Range { first, last, value });
-        }
-        out
-    }
 
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
@@ -73,7 +64,7 @@ mod tests {
         ) {
             let (a, b): (Vec<u32>, Vec<u32>) = pairs.iter().copied().unzip();
             let both: Vec<u32> = pairs.iter().map(|(a, b)| if *a != 0 { *a } else { *b }).collect();
-            prop_assert_eq!(over(&ranges(&a), &ranges(&b)), ranges(&both));
+            prop_assert_eq!(over(&of_values(&a), &of_values(&b)), of_values(&both));
         }
     }
 }

@@ -199,6 +199,18 @@ pub(crate) fn append<A: Step>(out: &mut Vec<Range<A>>, range: Range<A>) {
     }
 }
 
+/// Canonical ranges of a small space at the end of the addresses, from its values one by one.
+#[cfg(test)]
+pub(crate) fn of_values(values: &[u32]) -> Vec<Range<u32>> {
+    let mut out = Vec::new();
+    let count = u32::try_from(values.len()).expect("a small space");
+    for (at, value) in (u32::MAX - (count - 1)..=u32::MAX).zip(values) {
+        let (first, last, value) = (at, at, *value);
+        append(&mut out, Range { first, last, value });
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -352,8 +352,8 @@ fn a_watched_file_is_swapped_in_by_itself() {
     job.wait("tables are swapped");
 }
 
-#[test]
-fn a_restart_with_the_same_files_keeps_a_swap() {
+/// A job that has ended, with a swap on record.
+fn swapped() -> Place {
     let place = Place::new();
     place.run_to_end();
     place.write("other.csv", &other());
@@ -364,6 +364,12 @@ fn a_restart_with_the_same_files_keeps_a_swap() {
         std::thread::yield_now();
     }
     drop(job);
+    place
+}
+
+#[test]
+fn a_restart_with_the_same_files_keeps_a_swap() {
+    let place = swapped();
     place.run_to_end();
     assert_eq!(place.versions(), 2, "the swap stands");
     // Other files than it was given before are a swap.
@@ -382,16 +388,7 @@ fn a_restart_with_the_same_files_keeps_a_swap() {
 /// What was swapped in stays, and only the source that has changed comes with a start; one that is not plausible does not.
 #[test]
 fn a_start_takes_up_what_has_changed_and_is_plausible() {
-    let place = Place::new();
-    place.run_to_end();
-    place.write("other.csv", &other());
-    assert_eq!(place.swap("other.csv", &[]).code, 69);
-    let mut job = Job::start(&place, &[]);
-    job.wait("tables are swapped");
-    while place.versions() < 2 {
-        std::thread::yield_now();
-    }
-    drop(job);
+    let place = swapped();
     let state = place.state();
     let as_of = || {
         let words = ["tables", "lookup", "10.16.0.1", "--json", "--state", &state];
