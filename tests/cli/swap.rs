@@ -224,15 +224,30 @@ impl Job {
         job
     }
 
-    /// Reads on to a line of the log with these words.
+    /// Reads on to a line of the log with these words; fails once the job has said so much without them that it never will:
+    /// a job that idles tells how it is every 10 s.
     fn wait(&mut self, words: &str) -> String {
-        loop {
+        self.wait_for(words, |line| line.contains(words))
+    }
+
+    fn wait_for(&mut self, what: &str, is_it: impl Fn(&str) -> bool) -> String {
+        let mut said = Vec::new();
+        while said.len() < 100 {
             let mut line = String::new();
             let read = self.stderr.read_line(&mut line).expect("readable");
-            assert!(read > 0, "it has ended without saying {words:?}");
-            if line.contains(words) {
+            assert!(read > 0, "it has ended without saying {what:?}: {said:?}");
+            if is_it(&line) {
                 return line;
             }
+            said.push(line);
+        }
+        panic!("it has not said {what:?}: {said:?}")
+    }
+
+    /// Its page shows that a checkpoint is durable, whichever.
+    fn wait_for_a_checkpoint(&self) {
+        while metric(self, "flow_pipeline_checkpoint_number") < 1.0 {
+            std::thread::yield_now();
         }
     }
 
@@ -287,7 +302,7 @@ const RELOAD: &str = "POST /api/tables/reload";
 fn a_running_job_loads_its_tables_again_when_told() {
     let place = Place::new();
     let mut job = Job::start(&place, &[]);
-    job.wait("checkpoint 1;");
+    job.wait_for_a_checkpoint();
     // Nobody without the token, and nothing that is not plausible.
     assert_eq!(job.ask(RELOAD, None).0, 401);
     assert_eq!(job.ask(RELOAD, Some("another token of it")).0, 401);
@@ -331,7 +346,6 @@ fn a_running_job_loads_its_tables_again_when_told() {
     place.write("asn.csv", &other());
     job.signal("-HUP");
     job.wait("tables are swapped");
-    job.wait("checkpoint ");
     let swapped = || metric(&job, "flow_pipeline_tables_swaps_total{result=\"granted\"}");
     while swapped() < 1.0 {
         std::thread::yield_now();
