@@ -32,13 +32,18 @@ pub(super) fn run(options: &cli::TablesDiff, out: &mut impl Write) -> Result<(),
         let what = "there is no table of addresses in either; names are not compared";
         return Err(Failure::new(Exit::Config, what));
     }
+    let mut differ = 0;
     for kind in &kinds {
         let found = Compared::new(kind, &before, &after);
+        differ += found.changes.len();
         for is_v4 in [true, false] {
             found.family(is_v4, options, out)?;
         }
     }
-    Ok(())
+    match differ {
+        0 => Ok(()),
+        n => Err(Failure::new(Exit::Different, format!("{n} ranges differ"))),
+    }
 }
 
 fn source(text: &str) -> Result<TableSet, Failure> {

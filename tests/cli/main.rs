@@ -1,5 +1,6 @@
 //! The command line as scripts and supervisors see it: output, one-line errors, exit codes.
 
+mod bad_tables;
 mod check;
 mod errors;
 mod manual;

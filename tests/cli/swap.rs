@@ -11,13 +11,13 @@ use serde_json::Value;
 
 use crate::process::{Ended, command, run};
 
-const TOKEN: &str = "a token of this test";
+pub(crate) const TOKEN: &str = "a token of this test";
 
 /// A folder with a topic of mock flows and tables.
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
-    fn new() -> Place {
+    pub(crate) fn new() -> Place {
         let place = Place(tempfile::tempdir().expect("a folder"));
         place.write("asn.csv", DEMO_ASN_CSV);
         place.write("country.csv", DEMO_COUNTRY_CSV);
@@ -40,12 +40,12 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.path(name), text).expect("written");
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).expect("written");
     }
 
     fn topic(&self) -> String {
@@ -70,7 +70,7 @@ impl Place {
         words
     }
 
-    fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         self.path("state").display().to_string()
     }
 
@@ -119,7 +119,7 @@ impl Place {
         numbers.max().expect("one at least")
     }
 
-    fn versions(&self) -> usize {
+    pub(crate) fn versions(&self) -> usize {
         self.list()
             .iter()
             .filter(|line| line["version"].is_u64())
@@ -154,9 +154,9 @@ fn a_swap_is_asked_for_checked_and_taken_up() {
     assert_eq!(early.code, 78, "{early:?}");
     assert!(said(&early)[0].contains("no state of a job"), "{early:?}");
     place.run_to_end();
-    place.write("other.csv", &other());
+    place.write("other.csv", other());
     place.write("cut.csv", &DEMO_ASN_CSV[..DEMO_ASN_CSV.len() - 5]);
-    place.write("short.csv", &short());
+    place.write("short.csv", short());
     place.write("empty.csv", "");
     for (file, more, says) in [
         ("cut.csv", &[][..], "its last line does not end"),
@@ -196,14 +196,14 @@ fn a_swap_is_asked_for_checked_and_taken_up() {
 }
 
 /// A running job, and where its page is.
-struct Job {
+pub(crate) struct Job {
     child: Child,
     stderr: BufReader<ChildStderr>,
     address: String,
 }
 
 impl Job {
-    fn start(place: &Place, more: &[&str]) -> Job {
+    pub(crate) fn start(place: &Place, more: &[&str]) -> Job {
         let token = place.path("token").display().to_string();
         let flags = ["--http", "127.0.0.1:0", "--admin-token-file", &token];
         let words = place.job(&[&flags[..], more].concat());
@@ -245,14 +245,14 @@ impl Job {
     }
 
     /// Its page shows that a checkpoint is durable, whichever.
-    fn wait_for_a_checkpoint(&self) {
+    pub(crate) fn wait_for_a_checkpoint(&self) {
         while metric(self, "flow_pipeline_checkpoint_number") < 1.0 {
             std::thread::yield_now();
         }
     }
 
     /// Code and body of the answer to a request.
-    fn ask(&self, request: &str, token: Option<&str>) -> (u16, Value) {
+    pub(crate) fn ask(&self, request: &str, token: Option<&str>) -> (u16, Value) {
         let mut stream = TcpStream::connect(&self.address).expect("it listens");
         let token = token.map_or_else(String::new, |it| format!("Authorization: Bearer {it}\r\n"));
         let head = format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{token}\r\n");
@@ -286,7 +286,7 @@ impl Drop for Job {
 }
 
 /// A metric of the job's page.
-fn metric(job: &Job, name: &str) -> f64 {
+pub(crate) fn metric(job: &Job, name: &str) -> f64 {
     let mut stream = TcpStream::connect(&job.address).expect("it listens");
     let head = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     stream.write_all(head.as_bytes()).expect("sent");
@@ -296,7 +296,7 @@ fn metric(job: &Job, name: &str) -> f64 {
     line.expect(name).trim().parse().expect("a number")
 }
 
-const RELOAD: &str = "POST /api/tables/reload";
+pub(crate) const RELOAD: &str = "POST /api/tables/reload";
 
 #[test]
 fn a_running_job_loads_its_tables_again_when_told() {
@@ -309,7 +309,7 @@ fn a_running_job_loads_its_tables_again_when_told() {
     let same = job.ask(RELOAD, Some(TOKEN));
     let unchanged = serde_json::json!({ "unchanged": true, "swapped_in": null });
     assert_eq!(same, (200, unchanged));
-    place.write("asn.csv", &short());
+    place.write("asn.csv", short());
     let (code, refused) = job.ask(RELOAD, Some(TOKEN));
     assert_eq!(code, 422, "{refused}");
     assert!(
@@ -343,7 +343,7 @@ fn a_running_job_loads_its_tables_again_when_told() {
     assert_eq!(metric(&job, "flow_pipeline_tables_version"), 1.0);
     assert_eq!(place.versions(), 1);
     // Good ones are swapped in.
-    place.write("asn.csv", &other());
+    place.write("asn.csv", other());
     job.signal("-HUP");
     job.wait("tables are swapped");
     let swapped = || metric(&job, "flow_pipeline_tables_swaps_total{result=\"granted\"}");
@@ -361,7 +361,7 @@ fn a_watched_file_is_swapped_in_by_itself() {
     let place = Place::new();
     let mut job = Job::start(&place, &["--watch-tables", "300ms"]);
     job.wait("file: the tables are as they were");
-    place.write("asn.csv", &other());
+    place.write("asn.csv", other());
     job.wait("file: the tables have changed");
     job.wait("tables are swapped");
 }
@@ -370,7 +370,7 @@ fn a_watched_file_is_swapped_in_by_itself() {
 fn swapped() -> Place {
     let place = Place::new();
     place.run_to_end();
-    place.write("other.csv", &other());
+    place.write("other.csv", other());
     assert_eq!(place.swap("other.csv", &[]).code, 69);
     let mut job = Job::start(&place, &[]);
     job.wait("tables are swapped");
@@ -388,7 +388,7 @@ fn a_restart_with_the_same_files_keeps_a_swap() {
     assert_eq!(place.versions(), 2, "the swap stands");
     // Other files than it was given before are a swap.
     let third = DEMO_ASN_CSV.replace("64498", "64998");
-    place.write("asn.csv", &third);
+    place.write("asn.csv", third);
     place.run_to_end();
     // The one before has had no slot: there were no flows between.
     assert_eq!(place.newest(), 3);
@@ -412,7 +412,7 @@ fn a_start_takes_up_what_has_changed_and_is_plausible() {
     };
     let swapped = as_of();
     // Another source of the job changes: the swap stands.
-    place.write("country.csv", &DEMO_COUNTRY_CSV.replace(",NL", ",BE"));
+    place.write("country.csv", DEMO_COUNTRY_CSV.replace(",NL", ",BE"));
     let ended = place.ended();
     assert_eq!(place.newest(), 3, "{ended:?}");
     assert!(

@@ -149,7 +149,10 @@ fn versions_of_a_job_are_looked_into_and_compared() {
     };
     assert_eq!(looked("1"), "10.200.0.1  asn 1  10.0.0.0/8  version 1\n");
     assert_eq!(looked("2"), "10.200.0.1  asn 2  10.128.0.0/9  version 2\n");
+    let same = tables(&["diff", "2", "2", "--state", &state]);
+    assert_eq!(same.code, 0, "{}", same.stderr);
     let ended = tables(&["diff", "1", "2", "--state", &state]);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
     let expected = "asn IPv4: 0 ranges added, 0 removed, 1 changed; 50.000 % of the addresses that have a value\n";
     assert!(
         ended.stdout.starts_with(expected),
