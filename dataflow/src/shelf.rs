@@ -11,6 +11,7 @@ use flow_state::{StateStore, TableVersion, table_hash};
 use flow_tables::TableSet;
 
 use crate::failure::JobError;
+use crate::texts;
 
 /// Sets that may stand idle until the shelf is tidied: raw flows of late slots alternate between versions.
 const MOST_IDLE: usize = 3;
@@ -50,6 +51,8 @@ impl TableShelf {
 
     /// As `new`; `hash` is that of the tables' archive.
     pub fn with_hash(state: StateStore, given: Arc<TableSet>, hash: String) -> TableShelf {
+        // Whoever has loaded them has refused texts that cannot be told apart.
+        let _ = texts::learn(&given);
         let given_hash: Arc<str> = hash.as_str().into();
         let held = Held {
             hash,
@@ -105,6 +108,10 @@ impl TableShelf {
         let set = loaded.map_err(|error| JobError::Tables {
             version: version.number,
             what: error.to_string(),
+        })?;
+        texts::learn(&set).map_err(|clash| JobError::Tables {
+            version: version.number,
+            what: clash.to_string(),
         })?;
         let mut sets = self.lock();
         if let Some(held) = sets.iter().find(|held| held.hash == version.hash) {

@@ -3,12 +3,13 @@
 //! What has to be looked up is looked up for the whole batch, once, however many rollups ask: the cache misses of many
 //! look-ups overlap. Law 1: a word of a key is a function of the flow and of its slot's tables.
 
-use flow_proto::{Addr, Dimension, FlowCore, Key, address_words, network};
+use flow_proto::{Addr, Dimension, FlowCore, Key, TextWords, address_words, network};
 use flow_state::SlotSecs;
 use flow_tables::{AsnOrder, TableSet};
 
 use crate::counted::Counted;
 use crate::flow_ends::FlowEnds;
+use crate::texts::Texts;
 
 /// Flows that wait for their look-up.
 pub(crate) struct Waiting {
@@ -18,6 +19,10 @@ pub(crate) struct Waiting {
     destinations: Vec<[u8; 16]>,
     /// What the tables say, of each of `LOOKED_UP`.
     found: [Vec<u32>; 4],
+    /// Their customers: of sources and of destinations.
+    customers: [Vec<TextWords>; 2],
+    /// Of the look-up of customers.
+    numbers: Vec<u32>,
 }
 
 /// Dimensions that tables tell.
@@ -37,6 +42,8 @@ impl Waiting {
             sources: Vec::with_capacity(batch),
             destinations: Vec::with_capacity(batch),
             found: LOOKED_UP.map(|_| vec![0; batch]),
+            customers: [vec![[0; 2]; batch], vec![[0; 2]; batch]],
+            numbers: vec![0; batch],
         }
     }
 
@@ -64,6 +71,7 @@ impl Waiting {
 
     /// Looks up what these dimensions need of the tables.
     pub(crate) fn look_up(&mut self, tables: &TableSet, wanted: impl Fn(Dimension) -> bool) {
+        self.look_up_customers(tables, &wanted);
         for (dimension, found) in LOOKED_UP.into_iter().zip(&mut self.found) {
             let (table, addresses) = match dimension {
                 Dimension::SrcAs => (&tables.asn, &self.sources),
@@ -87,10 +95,26 @@ impl Waiting {
         }
     }
 
+    fn look_up_customers(&mut self, tables: &TableSet, wanted: &impl Fn(Dimension) -> bool) {
+        let [of_src, of_dst] = &mut self.customers;
+        for (dimension, addresses, found) in [
+            (Dimension::SrcCustomer, &self.sources, of_src),
+            (Dimension::DstCustomer, &self.destinations, of_dst),
+        ] {
+            if !wanted(dimension) {
+                continue;
+            }
+            let found = &mut found[..addresses.len()];
+            let numbers = &mut self.numbers[..addresses.len()];
+            Texts::of(tables).customers(addresses, numbers, found);
+        }
+    }
+
     /// Puts a dimension of each flow into its key, from word `at` on. What is looked up must have been.
     pub(crate) fn put<K: Key>(&self, dimension: Dimension, (keys, at): (&mut [K], usize)) {
         let flows = || self.flows.iter();
         let [src_as, dst_as, src_country, dst_country] = &self.found;
+        let [src_customer, dst_customer] = &self.customers;
         let into = (keys, at);
         match dimension {
             Dimension::SrcAs => words(into, src_as.iter().copied()),
@@ -106,6 +130,8 @@ impl Waiting {
             Dimension::Exporter => addresses(into, self.ends.iter().map(|ends| ends.exporter)),
             Dimension::SrcNet => addresses(into, networks(&self.sources)),
             Dimension::DstNet => addresses(into, networks(&self.destinations)),
+            Dimension::SrcCustomer => texts(into, src_customer),
+            Dimension::DstCustomer => texts(into, dst_customer),
         }
     }
 }
@@ -126,6 +152,15 @@ fn words<K: Key>((keys, at): (&mut [K], usize), values: impl Iterator<Item = u32
     for (key, value) in keys.iter_mut().zip(values) {
         if let Some(word) = key.as_mut().get_mut(at) {
             *word = value;
+        }
+    }
+}
+
+#[inline]
+fn texts<K: Key>((keys, at): (&mut [K], usize), values: &[TextWords]) {
+    for (key, value) in keys.iter_mut().zip(values) {
+        if let Some(words) = key.as_mut().get_mut(at..at + 2) {
+            words.copy_from_slice(value);
         }
     }
 }

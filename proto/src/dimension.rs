@@ -34,6 +34,10 @@ pub enum Dimension {
     SrcNet,
     /// Destination network: /24 of IPv4, /48 of IPv6.
     DstNet,
+    /// Source customer by the table.
+    SrcCustomer,
+    /// Destination customer by the table.
+    DstCustomer,
 }
 
 /// What a dimension's words hold.
@@ -45,11 +49,13 @@ pub enum DimensionKind {
     Country,
     /// An address in four words, in the order of its bytes.
     Address,
+    /// A text as `text_words` gives it; zeros: none.
+    Text,
 }
 
 impl Dimension {
     /// All of them.
-    pub const ALL: [Dimension; 13] = [
+    pub const ALL: [Dimension; 15] = [
         Dimension::SrcAs,
         Dimension::DstAs,
         Dimension::SrcCountry,
@@ -63,6 +69,8 @@ impl Dimension {
         Dimension::Exporter,
         Dimension::SrcNet,
         Dimension::DstNet,
+        Dimension::SrcCustomer,
+        Dimension::DstCustomer,
     ];
 
     /// Its name, in the configuration and as a column.
@@ -81,6 +89,8 @@ impl Dimension {
             Dimension::Exporter => "exporter",
             Dimension::SrcNet => "src_net",
             Dimension::DstNet => "dst_net",
+            Dimension::SrcCustomer => "src_customer",
+            Dimension::DstCustomer => "dst_customer",
         }
     }
 
@@ -94,6 +104,7 @@ impl Dimension {
         match self {
             Dimension::SrcCountry | Dimension::DstCountry => DimensionKind::Country,
             Dimension::Exporter | Dimension::SrcNet | Dimension::DstNet => DimensionKind::Address,
+            Dimension::SrcCustomer | Dimension::DstCustomer => DimensionKind::Text,
             _ => DimensionKind::Number,
         }
     }
@@ -102,6 +113,7 @@ impl Dimension {
     pub const fn words(self) -> usize {
         match self.kind() {
             DimensionKind::Number | DimensionKind::Country => 1,
+            DimensionKind::Text => 2,
             DimensionKind::Address => 4,
         }
     }
@@ -109,6 +121,11 @@ impl Dimension {
     /// Whether a flow has it only if there is a table of countries.
     pub const fn is_country(self) -> bool {
         matches!(self.kind(), DimensionKind::Country)
+    }
+
+    /// Whether its words are those of a text.
+    pub const fn is_text(self) -> bool {
+        matches!(self.kind(), DimensionKind::Text)
     }
 
     /// Whether `FlowCore` lacks it, so that a message has to be read by the whole decoder.

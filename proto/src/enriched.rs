@@ -4,6 +4,7 @@
 //! written alike. The coordinate names it for ever.
 
 use crate::Flow;
+use crate::text::TextWords;
 
 /// What became of a flow (law 2), in the order of the tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -63,11 +64,39 @@ pub struct EnrichedFlow {
     pub src_country: u32,
     /// Country of the destination as `country_number`; 0: none.
     pub dst_country: u32,
+    /// Customer of the source as `text_words`; zeros: none.
+    pub src_customer: TextWords,
+    /// Customer of the destination as `text_words`; zeros: none.
+    pub dst_customer: TextWords,
+    /// Name of the exporter as `text_words`; zeros: none.
+    pub exporter_name: TextWords,
+    /// Name of the input interface as `text_words`; zeros: none.
+    pub in_if_name: TextWords,
+    /// Name of the output interface as `text_words`; zeros: none.
+    pub out_if_name: TextWords,
     /// Version of the tables that enriched it; 0: none, as for flows too early.
     pub table_version: u32,
 }
 
 impl EnrichedFlow {
+    /// Its texts, each in its column and field of the same name.
+    pub const fn texts(&self) -> [TextWords; 5] {
+        [
+            self.src_customer,
+            self.dst_customer,
+            self.exporter_name,
+            self.in_if_name,
+            self.out_if_name,
+        ]
+    }
+
+    /// None of its texts is known.
+    pub fn forget_texts(&mut self) {
+        (self.src_customer, self.dst_customer) = ([0; 2], [0; 2]);
+        self.exporter_name = [0; 2];
+        (self.in_if_name, self.out_if_name) = ([0; 2], [0; 2]);
+    }
+
     /// The sampling rate to multiply by: an unknown one counts as 1.
     pub fn rate(&self) -> u64 {
         self.flow.sampling_rate.max(1)

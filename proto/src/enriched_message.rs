@@ -6,6 +6,7 @@
 
 use crate::enriched::EnrichedFlow;
 use crate::row::country_code;
+use crate::text::text_shown;
 use crate::wire::{
     Cursor, DecodeError, WireType, low, put_bytes_field, put_varint, put_varint_field,
 };
@@ -21,6 +22,16 @@ const TABLE_VERSION: u32 = 1013;
 const REFUSED: u32 = 1014;
 /// Number of `slot`: its start, seconds since 1970.
 const SLOT: u32 = 1015;
+/// Number of `src_customer`: a name of the user's.
+const SRC_CUSTOMER: u32 = 1016;
+/// Number of `dst_customer`: a name of the user's.
+const DST_CUSTOMER: u32 = 1017;
+/// Number of `exporter_name`.
+const EXPORTER_NAME: u32 = 1018;
+/// Number of `in_if_name`.
+const IN_IF_NAME: u32 = 1019;
+/// Number of `out_if_name`.
+const OUT_IF_NAME: u32 = 1020;
 
 /// What an enriched message says beside the flow. Empty or 0: it does not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +46,16 @@ pub struct Enrichment<'a> {
     pub refused: &'a str,
     /// Start of its slot: seconds since 1970, UTC.
     pub slot: u64,
+    /// By the table of customers.
+    pub src_customer: &'a str,
+    /// By the table of customers.
+    pub dst_customer: &'a str,
+    /// By the table of exporters.
+    pub exporter_name: &'a str,
+    /// By the table of interfaces.
+    pub in_if_name: &'a str,
+    /// By the table of interfaces.
+    pub out_if_name: &'a str,
 }
 
 impl<'a> Enrichment<'a> {
@@ -50,6 +71,11 @@ impl<'a> Enrichment<'a> {
                 SRC_COUNTRY => &mut found.src_country,
                 DST_COUNTRY => &mut found.dst_country,
                 REFUSED => &mut found.refused,
+                SRC_CUSTOMER => &mut found.src_customer,
+                DST_CUSTOMER => &mut found.dst_customer,
+                EXPORTER_NAME => &mut found.exporter_name,
+                IN_IF_NAME => &mut found.in_if_name,
+                OUT_IF_NAME => &mut found.out_if_name,
                 TABLE_VERSION if kind == WireType::Varint => {
                     found.table_version = low(cursor.varint()?);
                     continue;
@@ -84,6 +110,11 @@ impl<'a> Enrichment<'a> {
         put_varint_field(TABLE_VERSION, u64::from(self.table_version), out);
         text(REFUSED, self.refused, out);
         put_varint_field(SLOT, self.slot, out);
+        text(SRC_CUSTOMER, self.src_customer, out);
+        text(DST_CUSTOMER, self.dst_customer, out);
+        text(EXPORTER_NAME, self.exporter_name, out);
+        text(IN_IF_NAME, self.in_if_name, out);
+        text(OUT_IF_NAME, self.out_if_name, out);
     }
 }
 
@@ -100,12 +131,25 @@ impl EnrichedFlow {
             ..self.flow
         };
         flow.encode(dialect, out);
+        let texts = self.texts().map(text_shown);
+        let [
+            src_customer,
+            dst_customer,
+            exporter_name,
+            in_if_name,
+            out_if_name,
+        ] = &texts;
         Enrichment {
             src_country: &country_code(self.src_country),
             dst_country: &country_code(self.dst_country),
             table_version: self.table_version,
             refused: self.verdict.refused(),
             slot: self.slot_secs,
+            src_customer,
+            dst_customer,
+            exporter_name,
+            in_if_name,
+            out_if_name,
         }
         .encode(out);
     }
@@ -122,7 +166,7 @@ impl EnrichedFlow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FlowCore, Verdict, country_number};
+    use crate::{FlowCore, Verdict, country_number, learn_text};
 
     fn enriched() -> EnrichedFlow {
         let flow = Flow {
@@ -139,6 +183,8 @@ mod tests {
             received_ns: 1_700_000_000_000_000_007,
             slot_secs: 300,
             src_country: country_number("DE"),
+            dst_customer: learn_text("Bäckerei").unwrap(),
+            out_if_name: learn_text("xe-0/0/1").unwrap(),
             table_version: 3,
             verdict: Verdict::TooLate,
             ..EnrichedFlow::default()
@@ -171,7 +217,10 @@ mod tests {
             b"DE",
             &[0xa8, 0x3f, 3, 0xb2, 0x3f, 8],
             b"too_late",
-            &[0xb8, 0x3f, 0xac, 0x02],
+            &[0xb8, 0x3f, 0xac, 0x02, 0xca, 0x3f, 9],
+            "Bäckerei".as_bytes(),
+            &[0xe2, 0x3f, 8],
+            b"xe-0/0/1",
         ];
         assert!(message.ends_with(&ours.concat()), "{message:02x?}");
         let read = Enrichment::decode(&message).unwrap();
@@ -180,6 +229,8 @@ mod tests {
             table_version: 3,
             refused: "too_late",
             slot: 300,
+            dst_customer: "Bäckerei",
+            out_if_name: "xe-0/0/1",
             ..Enrichment::default()
         };
         assert_eq!(read, wanted);

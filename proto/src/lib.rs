@@ -19,6 +19,7 @@ mod rollup;
 mod rollups;
 mod row;
 mod schema;
+mod text;
 mod value;
 mod wire;
 
@@ -34,5 +35,6 @@ pub use rollup::{Feed, Rollup};
 pub use rollups::{RollupError, Rollups};
 pub use row::{Sums, country_code, country_number};
 pub use schema::schema_proto;
+pub use text::{TextClash, TextWords, learn_text, text_of, text_shown, text_words, words_of};
 pub use value::{Addr, FlowType, List, Mac};
 pub use wire::DecodeError;

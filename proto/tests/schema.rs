@@ -134,6 +134,11 @@ fn schema_and_table_are_equal() {
         (1013, "table_version", "u32"),
         (1014, "refused", "str"),
         (1015, "slot", "u64"),
+        (1016, "src_customer", "str"),
+        (1017, "dst_customer", "str"),
+        (1018, "exporter_name", "str"),
+        (1019, "in_if_name", "str"),
+        (1020, "out_if_name", "str"),
     ];
     let table: BTreeMap<u32, (String, String)> = flow_proto::flow_fields!(table)
         .into_iter()

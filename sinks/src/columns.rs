@@ -3,7 +3,10 @@
 //! Law: a table's columns, their order and their meaning are the same in all stores, and `rollup_values` and
 //! `slot_values` give one value for each of them.
 
-use flow_proto::{Addr, Dimension, DimensionKind, Rollup, Rollups, Sums, address_of, country_code};
+use flow_proto::{
+    Addr, Dimension, DimensionKind, Rollup, Rollups, Sums, address_of, country_code, text_shown,
+    words_of,
+};
 
 use crate::{Row, SlotRow};
 
@@ -222,6 +225,7 @@ fn key_kind(dimension: Dimension) -> Kind {
         DimensionKind::Number => Kind::U32,
         DimensionKind::Country => Kind::Country,
         DimensionKind::Address => Kind::Address,
+        DimensionKind::Text => Kind::Text,
     }
 }
 
@@ -240,6 +244,7 @@ pub fn key_value(dimension: Dimension, words: &[u32]) -> Value {
         DimensionKind::Number => Value::Number(number.into()),
         DimensionKind::Country => Value::Text(country_code(number)),
         DimensionKind::Address => Value::Address(address_of(words)),
+        DimensionKind::Text => Value::Text(text_shown(words_of(words)).to_string()),
     }
 }
 

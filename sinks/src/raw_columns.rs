@@ -3,7 +3,7 @@
 //! Law: a table's columns, their order and their meaning are the same in all stores, and `values` gives one value for
 //! each of them. A new column goes to the end, with a migration in every store.
 
-use flow_proto::{Addr, EnrichedFlow, Verdict, country_code};
+use flow_proto::{Addr, EnrichedFlow, TextWords, Verdict, country_code, text_shown};
 
 use crate::columns::{Column, Kind, Table, Value};
 
@@ -82,7 +82,21 @@ raw_columns! {
     "vlan_id" U32: |f| number(f.flow.vlan_id);
     "bytes" Counter: |f| Value::Number(f.flow.bytes);
     "packets" Counter: |f| Value::Number(f.flow.packets);
+    "src_customer" Text: |f| text(f.src_customer);
+    "dst_customer" Text: |f| text(f.dst_customer);
+    "exporter_name" Text: |f| text(f.exporter_name);
+    "in_if_name" Text: |f| text(f.in_if_name);
+    "out_if_name" Text: |f| text(f.out_if_name);
 }
+
+/// Columns that tables of release 0.1 lack; the flows that stand in those have none.
+pub(crate) const ADDED: [&str; 5] = [
+    "src_customer",
+    "dst_customer",
+    "exporter_name",
+    "in_if_name",
+    "out_if_name",
+];
 
 /// The table of raw flows.
 pub fn raw_flows() -> Table {
@@ -118,6 +132,10 @@ pub fn raw_cursors() -> Table {
 
 fn number(number: u32) -> Value {
     Value::Number(u64::from(number))
+}
+
+fn text(words: TextWords) -> Value {
+    Value::Text(text_shown(words).to_string())
 }
 
 fn time(ns: u64) -> Value {

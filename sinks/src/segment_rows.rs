@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 
-use flow_proto::{Rollup, Rollups, RowView};
+use flow_proto::{Rollup, Rollups, RowView, text_of, words_of};
 use flow_state::{Checkpoint, Group, SegmentName, StateError, StateStore};
 
 use crate::{Row, Rows, SinkError};
@@ -120,6 +120,7 @@ impl<'a> SegmentRows<'a> {
             };
             last = Some((group, answer));
             if let Some((rollup, table_version, revision)) = answer {
+                says_texts(rollup, &record)?;
                 take(Row {
                     rollup,
                     record,
@@ -174,6 +175,23 @@ fn table_version(checkpoint: &Checkpoint, slot_secs: u64) -> u32 {
     let versions = &checkpoint.timeline.versions;
     let holds = versions.iter().rev().find(|(from, _)| *from <= slot_secs);
     holds.map_or(0, |(_, version)| version.number)
+}
+
+/// Every text of a row must be known: shown by its words it would be another row.
+fn says_texts(rollup: Rollup, record: &RowView<'_>) -> Result<(), SinkError> {
+    let texts = rollup
+        .values(record.key)
+        .filter(|(dimension, _)| dimension.is_text());
+    for (dimension, words) in texts {
+        if text_of(words_of(words)).is_none() {
+            return Err(SinkError::fatal(format!(
+                "state: no version of the tables says what {} of a row of {} is; restart the job",
+                dimension.name(),
+                rollup.table()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn unknown_rollup(group: Group) -> SinkError {

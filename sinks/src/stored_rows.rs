@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use flow_proto::{Addr, Rollup, Sums, address_words, country_number};
+use flow_proto::{Addr, Rollup, Sums, address_words, country_number, learn_text};
 
 use crate::columns::{self, Column, Kind};
 use crate::look::Words;
@@ -49,6 +49,7 @@ pub(crate) fn row(rollup: Rollup, values: &[Option<String>]) -> Option<StoredRow
         match column.kind {
             Kind::Country => key.push(country_number(text.trim_end())),
             Kind::Address => key.extend(address_words(address(text)?)),
+            Kind::Text => key.extend(learn_text(text).ok()?),
             _ if column.key => key.push(text.parse().ok()?),
             _ => numbers.push(text.parse::<u64>().ok()?),
         }

@@ -381,27 +381,68 @@ fn a_file_of_version_1_is_brought_up_when_asked_to() {
              PRAGMA user_version = 1",
         )
         .unwrap();
+    let done = [
+        "version 2: tables for raw flows and their cursors",
+        "version 3: customers and names of raw flows",
+    ];
+    brought_up(&old, &new, &done);
+    assert_eq!(
+        open(&old).unwrap().cursors().unwrap().of(0),
+        3,
+        "the rows stay"
+    );
+}
+
+#[test]
+fn a_file_of_version_2_gets_the_columns_of_customers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (old, new) = (folder.path().join("old"), folder.path().join("new"));
+    drop((open(&new).unwrap(), open(&old).unwrap()));
+    Connection::open(&old)
+        .unwrap()
+        .execute_batch(
+            "DROP VIEW raw_flows_readable; ALTER TABLE raw_flows DROP COLUMN src_customer;
+             ALTER TABLE raw_flows DROP COLUMN dst_customer;
+             ALTER TABLE raw_flows DROP COLUMN exporter_name; ALTER TABLE raw_flows DROP COLUMN in_if_name;
+             ALTER TABLE raw_flows DROP COLUMN out_if_name;
+             CREATE VIEW raw_flows_readable AS SELECT slot FROM raw_flows; PRAGMA user_version = 2",
+        )
+        .unwrap();
+    let url = format!("sqlite://{}", old.display());
+    assert_eq!(
+        flow_sinks::schema(&url).unwrap().diff().unwrap(),
+        ["table raw_flows: column src_customer is missing"]
+    );
+    brought_up(&old, &new, &["version 3: customers and names of raw flows"]);
+}
+
+/// An older file is refused, brought up when asked to, and then like a new one.
+fn brought_up(old: &Path, new: &Path, done: &[&str]) {
     let url = format!("sqlite://{}", old.display());
     let words = format!("flow-pipeline schema apply --sink {url}");
-    refused(&old, SinkErrorKind::Refused, &words);
+    refused(old, SinkErrorKind::Refused, &words);
     let mut schema = flow_sinks::schema(&url).unwrap();
     assert!(!schema.diff().unwrap().is_empty());
-    assert_eq!(
-        schema.apply(false).unwrap(),
-        ["version 2: tables for raw flows and their cursors"]
-    );
+    assert_eq!(schema.apply(false).unwrap(), done);
     assert_eq!(schema.diff().unwrap(), [""; 0]);
     assert_eq!(
         schema.apply(false).unwrap(),
         [""; 0],
         "nothing is left to do"
     );
-    assert_eq!(made(&old), made(&new));
-    assert_eq!(
-        open(&old).unwrap().cursors().unwrap().of(0),
-        3,
-        "the rows stay"
-    );
+    // A column that was added has a default, of which the text of its table tells.
+    let without = |path: &Path| {
+        let mut all = made(path);
+        all.retain(|(name, _)| name != "raw_flows");
+        all
+    };
+    assert_eq!(without(old), without(new));
+    let columns = |path: &Path| -> String {
+        let asked = "SELECT group_concat(name || ' ' || type || \"notnull\" || pk) FROM pragma_table_info('raw_flows')";
+        let connection = Connection::open(path).unwrap();
+        connection.query_row(asked, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(columns(old), columns(new));
 }
 
 #[test]

@@ -4,11 +4,12 @@
 
 use std::io;
 
+use flow_dataflow::learn_texts;
 use flow_objects::FetchError;
 use flow_tables::{Fetched, LoadReport, TableSet, is_passed_over};
 
 use crate::cli;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// Loads a job's tables; rows that were kept out are told.
 ///
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 pub(crate) fn load(given: &cli::Tables) -> Result<(TableSet, LoadReport), Failure> {
     let (mut set, report) = TableSet::load(&given.table, &fetch)?;
     set.asn_order = given.order();
+    learn_texts(&set).map_err(|clash| Failure::new(Exit::Config, format!("--table: {clash}")))?;
     tell(&report);
     Ok((set, report))
 }
@@ -46,7 +48,6 @@ pub(crate) fn fetch(url: &str, limit_bytes: u64) -> io::Result<Fetched> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::Exit;
 
     #[test]
     fn failures_keep_their_codes() {

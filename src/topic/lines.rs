@@ -93,6 +93,11 @@ fn enrichment(more: &Enrichment<'_>) -> String {
         ("table_version", Value::from(more.table_version)),
         ("refused", Value::from(more.refused)),
         ("slot", Value::from(more.slot)),
+        ("src_customer", Value::from(more.src_customer)),
+        ("dst_customer", Value::from(more.dst_customer)),
+        ("exporter_name", Value::from(more.exporter_name)),
+        ("in_if_name", Value::from(more.in_if_name)),
+        ("out_if_name", Value::from(more.out_if_name)),
     ];
     let there = fields
         .into_iter()

@@ -19,6 +19,7 @@ pub struct AttributeTable {
     /// Addresses to 1 + the index of their value; 0: none.
     pub table: Arc<PrefixTable>,
     pub(crate) digest: OnceLock<[u8; 32]>,
+    tags: OnceLock<Vec<[u32; 2]>>,
 }
 
 impl AttributeTable {
@@ -26,6 +27,14 @@ impl AttributeTable {
     pub fn text(&self, number: u32) -> Option<&str> {
         let at = usize::try_from(number).ok()?.checked_sub(1)?;
         self.values.get(at).map(String::as_str)
+    }
+
+    /// What `tag` makes of each value, by the table's numbers: made once. `[0]` is that of no value.
+    pub fn tags(&self, tag: impl Fn(&str) -> [u32; 2]) -> &[[u32; 2]] {
+        self.tags.get_or_init(|| {
+            let of_values = self.values.iter().map(|value| tag(value));
+            std::iter::once([0; 2]).chain(of_values).collect()
+        })
     }
 
     /// From ranges whose values are the numbers of `texts`.
@@ -62,6 +71,7 @@ impl AttributeTable {
             values,
             table: Arc::new(table),
             digest: OnceLock::new(),
+            tags: OnceLock::new(),
         }
     }
 }

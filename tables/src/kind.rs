@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// Longest name of an attribute.
 const NAME_BYTES: usize = 32;
 /// `customer=` is short for `attribute.customer=`.
-const CUSTOMER: &str = "customer";
+pub(crate) const CUSTOMER: &str = "customer";
 
 /// What a source says of an address, or of a number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -23,13 +23,24 @@ pub struct NameTable<K> {
     entries: Vec<(K, u32)>,
     text: String,
     pub(crate) digest: OnceLock<[u8; 32]>,
+    tags: OnceLock<Vec<[u32; 2]>>,
 }
 
 impl<K: Ord + Copy> NameTable<K> {
     /// The name of a key.
     pub fn get(&self, key: &K) -> Option<&str> {
-        let at = self.entries.binary_search_by(|(k, _)| k.cmp(key)).ok()?;
-        self.name(at)
+        self.name(self.place(key)?)
+    }
+
+    /// The place of a key among them.
+    pub fn place(&self, key: &K) -> Option<usize> {
+        self.entries.binary_search_by(|(k, _)| k.cmp(key)).ok()
+    }
+
+    /// What `tag` makes of each name, by its place: made once.
+    pub fn tags(&self, tag: impl Fn(&str) -> [u32; 2]) -> &[[u32; 2]] {
+        self.tags
+            .get_or_init(|| self.iter().map(|(_, name)| tag(name)).collect())
     }
 
     /// Number of names.
@@ -71,6 +82,7 @@ impl<K: Ord + Copy> NameTable<K> {
             entries,
             text,
             digest: OnceLock::new(),
+            tags: OnceLock::new(),
         }
     }
 }

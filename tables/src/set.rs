@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::attribute::AttributeTable;
-use crate::kind::Kind;
+use crate::kind::{CUSTOMER, Kind};
 use crate::names::{AsNames, ExporterNames, InterfaceNames};
 use crate::order::AsnOrder;
 use crate::part::Part;
@@ -95,6 +95,11 @@ impl TableSet {
         let attributes = self.attributes.keys().cloned().map(Kind::Attribute);
         let all = [Kind::Asn, Kind::Country].into_iter().chain(attributes);
         all.filter(|kind| self.table(kind).is_some()).collect()
+    }
+
+    /// The table of customers.
+    pub fn customers(&self) -> Option<&AttributeTable> {
+        self.attributes.get(CUSTOMER).map(|found| &**found)
     }
 
     /// A value of such a table as text; `-` for none.

@@ -18,6 +18,7 @@ mod backup;
 mod bombs;
 mod cluster;
 mod collecting;
+mod customers;
 mod damage_table;
 mod damaged;
 mod every_store;

@@ -326,6 +326,7 @@ impl Walk<'_> {
         flow.flow.sampling_rate = core.sampling_rate;
         (flow.src_as, flow.dst_as) = (core.src_as, core.dst_as);
         (flow.src_country, flow.dst_country, flow.table_version) = (0, 0, 0);
+        flow.forget_texts();
         if flow.verdict != Verdict::Counts && !self.has_version(slot) {
             return Ok(());
         }

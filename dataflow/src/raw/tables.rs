@@ -11,6 +11,7 @@ use flow_tables::{PrefixTable, TableSet};
 use crate::enrich::asns;
 use crate::failure::JobError;
 use crate::shelf::TableShelf;
+use crate::texts::Texts;
 
 /// A version, loaded.
 #[derive(Clone)]
@@ -31,6 +32,7 @@ impl Version {
         [flow.src_as, flow.dst_as] = asns(&self.set.asn_order, core, found);
         flow.src_country = find(&self.set.country, src);
         flow.dst_country = find(&self.set.country, dst);
+        Texts::of(&self.set).enrich(flow);
     }
 }
 

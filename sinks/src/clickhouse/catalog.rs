@@ -140,9 +140,25 @@ impl Catalog {
             .iter()
             .map(|(name, kind, _)| (name.clone(), kind.clone()))
             .collect();
-        let columns = of_columns(name, &expected, &found.columns);
+        let is_there = |name: &String| found.columns.iter().any(|(other, _)| other == name);
+        let lacking: Vec<&String> = table
+            .added()
+            .map(|(name, _, _)| name)
+            .filter(|name| !is_there(name))
+            .collect();
+        let due: Vec<_> = expected
+            .into_iter()
+            .filter(|(name, _)| !lacking.contains(&name))
+            .collect();
+        let columns = of_columns(name, &due, &found.columns);
         let lines = columns.into_iter().chain(of_engine(table, found));
-        lines.map(Difference::Foreign).collect()
+        let missing = lacking
+            .iter()
+            .map(|column| format!("{name}: column {column} is missing"));
+        lines
+            .map(Difference::Foreign)
+            .chain(missing.map(Difference::Mendable))
+            .collect()
     }
 
     /// The views are made after the table of migrations: without that one, none of them is ours.

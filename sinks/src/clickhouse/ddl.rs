@@ -7,7 +7,7 @@ use flow_proto::{Rollup, Rollups};
 
 use super::server::qualified;
 use crate::columns::{self, Column, Kind, Table};
-use crate::raw_columns;
+use crate::raw_columns::{self, ADDED, RAW_FLOWS};
 
 /// Blocks of raw flows that ClickHouse remembers, so that one that comes twice is stored once. At one block a partition
 /// every 10 s and 64 partitions this is four hours, at 4 partitions three days.
@@ -83,6 +83,22 @@ impl Stored {
             sql += &format!("\nSETTINGS {}", self.settings);
         }
         sql
+    }
+
+    /// Columns that a table of an earlier release lacks.
+    pub(super) fn added(&self) -> impl Iterator<Item = &(String, String, String)> {
+        let is_raw = self.name == RAW_FLOWS;
+        let columns = self.columns.iter();
+        columns.filter(move |(name, _, _)| is_raw && ADDED.contains(&name.as_str()))
+    }
+
+    /// The statements that add them, where they are not there.
+    pub(super) fn add(&self, database: &str) -> Vec<String> {
+        let table = qualified(database, &self.name);
+        let add = |(name, kind, rest): &(String, String, String)| {
+            format!("ALTER TABLE {table} ADD COLUMN IF NOT EXISTS `{name}` {kind}{rest}")
+        };
+        self.added().map(add).collect()
     }
 
     /// The engine with its arguments.

@@ -14,7 +14,7 @@ use crate::schema::Difference;
 use crate::{Schema, SinkError, Standing};
 
 /// Version of this schema.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Oldest server with `ReplacingMergeTree(version, is_deleted)`.
 const OLDEST: (u32, u32) = (23, 2);
 /// Room that the disk of a server must have before tables are made: each part that is written reserves a mebibyte.
@@ -136,6 +136,9 @@ fn migrate(server: &Server, found: &Catalog) -> Result<Vec<String>, SinkError> {
     }
     for table in ddl::tables(server.rollups) {
         server.execute(&table.create(name))?;
+        for statement in table.add(name) {
+            server.execute(&statement)?;
+        }
     }
     for view in views::views(server) {
         let replaced = found.has(view.name);

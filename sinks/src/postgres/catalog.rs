@@ -66,6 +66,11 @@ impl FoundTable {
         self.kind == "p"
     }
 
+    /// Whether it has this column.
+    pub(super) fn has(&self, column: &str) -> bool {
+        self.columns.iter().any(|found| found.name == column)
+    }
+
     /// Its columns: name and type.
     pub(super) fn columns(&self) -> Vec<(String, String)> {
         let pair = |c: &FoundColumn| (c.name.clone(), c.kind.clone());
@@ -170,8 +175,7 @@ impl Found {
                 None => all.push(self.missing(table)),
                 Some(found) => {
                     let theirs = name == FLOWS && self.flows_are_theirs();
-                    let lines = compare(table, found, theirs);
-                    all.extend(lines.into_iter().map(Difference::Foreign));
+                    all.extend(compare(table, found, theirs));
                 }
             }
         }
@@ -214,16 +218,21 @@ fn kind(relkind: &str) -> Option<&'static str> {
     }
 }
 
-fn compare(table: &WantedTable, found: &FoundTable, theirs: bool) -> Vec<String> {
+fn compare(table: &WantedTable, found: &FoundTable, theirs: bool) -> Vec<Difference> {
     let name = table.name;
     if let Some(kind) = kind(&found.kind) {
-        return vec![format!("table {name}: is {kind}, should be a table")];
+        let line = format!("table {name}: is {kind}, should be a table");
+        return vec![Difference::Foreign(line)];
     }
-    let mut lines = Vec::new();
+    let (mut lines, mut mendable) = (Vec::new(), Vec::new());
     for column in &table.columns {
         let types = column.types.join(" or ");
         match found.columns.iter().find(|c| c.name == column.name) {
             None if theirs => (),
+            None if flows::is_added(name, column.name) => mendable.push(format!(
+                "table {name}: column {} {types}: missing",
+                column.name
+            )),
             None => lines.push(format!(
                 "table {name}: column {} {types}: missing",
                 column.name
@@ -254,5 +263,8 @@ fn compare(table: &WantedTable, found: &FoundTable, theirs: bool) -> Vec<String>
             table.key.join(", ")
         ));
     }
+    let lines = lines.into_iter().map(Difference::Foreign);
     lines
+        .chain(mendable.into_iter().map(Difference::Mendable))
+        .collect()
 }

@@ -10,7 +10,7 @@ use flow_proto::EnrichedFlow;
 use super::binary::{self, Unfit, Wire};
 use super::tables::{WantedColumn, WantedTable};
 use crate::columns::{Kind, Value};
-use crate::raw_columns::{self, raw_flows};
+use crate::raw_columns::{self, ADDED, raw_flows};
 use bytes::BytesMut;
 
 /// The table that dashboards read.
@@ -122,6 +122,23 @@ pub(super) fn extend() -> String {
         .map(|(name, kind)| format!("ADD COLUMN {name} {}", Wire::of(kind).name()))
         .collect();
     format!("ALTER TABLE {FLOWS} {}", added.join(", "))
+}
+
+/// Whether tables of earlier releases lack this column.
+pub(super) fn is_added(table: &str, column: &str) -> bool {
+    [FLOWS, IMPLAUSIBLE].contains(&table) && ADDED.contains(&column)
+}
+
+/// What adds the columns that a table of an earlier release lacks; the flows in it have nothing there.
+pub(super) fn add(table: &str, lacks: impl Fn(&str) -> bool) -> Option<String> {
+    let added: Vec<String> = ours()
+        .filter(|(name, _)| is_added(table, name) && lacks(name))
+        .map(|(name, kind)| {
+            let kind = Wire::of(kind).name();
+            format!("ADD COLUMN {name} {kind} DEFAULT ''")
+        })
+        .collect();
+    (!added.is_empty()).then(|| format!("ALTER TABLE {table} {}", added.join(", ")))
 }
 
 /// One value of a row to be written.

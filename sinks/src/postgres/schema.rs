@@ -181,6 +181,16 @@ fn migrate(
             done.push(format!("table {}: made", table.name));
         }
     }
+    for (name, there) in &found.tables {
+        let lacks = |column: &str| !there.has(column);
+        let theirs = name == FLOWS && found.flows_are_theirs();
+        if let Some(statement) = flows::add(name, lacks).filter(|_| !theirs) {
+            connection.execute(&statement)?;
+            done.push(format!(
+                "table {name}: columns of customers and names added"
+            ));
+        }
+    }
     if extend && found.flows_are_theirs() {
         connection.execute(&flows::extend())?;
         done.push(format!("table {FLOWS}: our columns added behind theirs"));

@@ -10,7 +10,7 @@ use crate::columns::{self, Column, Kind, SLOTS, Table};
 use crate::raw_columns;
 
 /// Version of the schema: how many migrations have made it. The first one makes every table.
-pub(super) const VERSION: i32 = 1;
+pub(super) const VERSION: i32 = 2;
 /// The table of the migrations that were applied.
 pub(super) const MIGRATIONS: &str = "flow_pipeline_schema";
 

@@ -8,7 +8,7 @@ use flow_proto::Rollups;
 use rusqlite::Connection;
 
 use super::ddl::{self, Migration, VERSION, declared};
-use crate::columns::Table;
+use crate::columns::{self, Table};
 use crate::schema::Difference;
 
 /// What there is.
@@ -70,13 +70,11 @@ impl Catalog {
 
     /// What differs. What a migration makes must not be there before it.
     pub(super) fn differences(&self) -> Vec<Difference> {
-        let made: Vec<String> = self
-            .migrations()
-            .into_iter()
-            .flat_map(|m| m.makes)
-            .collect();
+        let migrations = self.migrations();
+        let made: Vec<&String> = migrations.iter().flat_map(|m| &m.makes).collect();
+        let added: Vec<_> = migrations.iter().flat_map(|m| &m.adds).collect();
         let taken = made.iter().filter_map(|name| {
-            let kind = self.objects.get(name)?;
+            let kind = self.objects.get(*name)?;
             Some(Difference::Foreign(format!(
                 "{kind} {name}: is there, though the schema's version is {}",
                 self.version
@@ -85,7 +83,8 @@ impl Catalog {
         let tables = ddl::tables(self.rollups);
         let others = tables.iter().filter_map(|table| {
             let name = table.name;
-            let to_be_made = made.iter().any(|made| made == name);
+            let to_be_made = made.iter().any(|made| *made == name);
+            let to_be_added = |column: &str| added.contains(&&(name, column));
             match self.objects.get(name).map(String::as_str) {
                 None if to_be_made || self.is_empty() => {
                     Some(Difference::Mendable(format!("table {name} is missing")))
@@ -94,7 +93,7 @@ impl Catalog {
                     "not empty, and table {name} is missing"
                 ))),
                 Some(_) if to_be_made => None,
-                Some("table") => self.of_columns(table).map(Difference::Foreign),
+                Some("table") => self.of_columns(table, &to_be_added),
                 Some(kind) => Some(Difference::Foreign(format!(
                     "table {name}: is of kind {kind}, should be a table"
                 ))),
@@ -107,11 +106,14 @@ impl Catalog {
     }
 
     /// The first thing in which a table is not as it should be.
-    fn of_columns(&self, table: &Table) -> Option<String> {
+    fn of_columns(&self, table: &Table, to_be_added: &dyn Fn(&str) -> bool) -> Option<Difference> {
         let name = table.name;
         let found = self.columns.get(name)?;
-        let mut key = 0;
-        for (n, column) in table.columns.iter().enumerate() {
+        let foreign = |line: String| Some(Difference::Foreign(line));
+        let is_there = |column: &&columns::Column| !to_be_added(column.name);
+        let (mut key, mut due) = (0, 0);
+        for (n, column) in table.columns.iter().filter(is_there).enumerate() {
+            due += 1;
             key += u32::from(column.key);
             let expected = Column {
                 name: column.name.into(),
@@ -121,18 +123,30 @@ impl Catalog {
             match found.get(n) {
                 Some(column) if *column == expected => (),
                 Some(other) => {
-                    return Some(format!(
+                    return foreign(format!(
                         "table {name}: column {} `{}` should be `{}`",
                         n + 1,
                         other.shown(),
                         expected.shown()
                     ));
                 }
-                None => return Some(format!("table {name}: column {} is missing", column.name)),
+                None => {
+                    return foreign(format!("table {name}: column {} is missing", column.name));
+                }
             }
         }
-        let more = found.get(table.columns.len())?;
-        Some(format!("table {name}: column {} is unknown", more.name))
+        if let Some(more) = found.get(due) {
+            return foreign(format!("table {name}: column {} is unknown", more.name));
+        }
+        let mut added = table
+            .columns
+            .iter()
+            .filter(|column| to_be_added(column.name));
+        let first = added.next()?;
+        Some(Difference::Mendable(format!(
+            "table {name}: column {} is missing",
+            first.name
+        )))
     }
 }
 

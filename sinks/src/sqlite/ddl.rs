@@ -7,10 +7,10 @@
 use flow_proto::Rollups;
 
 use crate::columns::{self, Column, Kind, Table};
-use crate::raw_columns::{RAW_CURSORS, RAW_FLOWS, raw_cursors, raw_flows};
+use crate::raw_columns::{ADDED, RAW_CURSORS, RAW_FLOWS, raw_cursors, raw_flows};
 
 /// Version of this schema (`PRAGMA user_version`).
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// From one version to the next.
 pub(super) struct Migration {
@@ -20,18 +20,16 @@ pub(super) struct Migration {
     pub(super) what: &'static str,
     /// Names of what it makes.
     pub(super) makes: Vec<String>,
+    /// Columns that it adds to a table.
+    pub(super) adds: Vec<(&'static str, &'static str)>,
     pub(super) statements: Vec<String>,
 }
 
 /// All of them, ascending.
 pub(super) fn migrations() -> Vec<Migration> {
-    let mut statements = vec![
-        create(&raw_flows()),
-        create(&raw_cursors()),
-        view(&raw_flows()),
-    ];
-    statements.push("PRAGMA user_version = 2".to_owned());
-    vec![Migration {
+    let mut before = raw_flows();
+    before.columns.retain(|column| !is_added(column));
+    let raw = Migration {
         to: 2,
         what: "tables for raw flows and their cursors",
         makes: vec![
@@ -39,8 +37,40 @@ pub(super) fn migrations() -> Vec<Migration> {
             RAW_CURSORS.to_owned(),
             readable(RAW_FLOWS),
         ],
-        statements,
-    }]
+        adds: Vec::new(),
+        statements: vec![
+            create(&before),
+            create(&raw_cursors()),
+            view(&before),
+            "PRAGMA user_version = 2".to_owned(),
+        ],
+    };
+    let now = raw_flows();
+    let added = now.columns.iter().filter(|column| is_added(column));
+    let add = added.clone().map(|column| {
+        let (name, declared) = (column.name, declared(column));
+        format!("ALTER TABLE {RAW_FLOWS} ADD COLUMN {name} {declared} DEFAULT ''")
+    });
+    let view = [
+        format!("DROP VIEW IF EXISTS {}", readable(RAW_FLOWS)),
+        view(&now),
+        "PRAGMA user_version = 3".to_owned(),
+    ];
+    let customers = Migration {
+        to: 3,
+        what: "customers and names of raw flows",
+        makes: Vec::new(),
+        adds: added
+            .clone()
+            .map(|column| (RAW_FLOWS, column.name))
+            .collect(),
+        statements: add.chain(view).collect(),
+    };
+    vec![raw, customers]
+}
+
+fn is_added(column: &Column) -> bool {
+    ADDED.contains(&column.name)
 }
 
 /// All tables.

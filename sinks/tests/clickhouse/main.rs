@@ -12,6 +12,7 @@ mod adopt;
 mod cut;
 mod database;
 mod drop_in;
+mod earlier;
 mod follow;
 mod protobuf;
 mod raw;

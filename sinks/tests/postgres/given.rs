@@ -100,6 +100,11 @@ pub(crate) fn flow(n: u64) -> EnrichedFlow {
         src_as: u32::MAX - small,
         dst_as: 64_500,
         src_country: 0,
+        src_customer: [0; 2],
+        dst_customer: [0; 2],
+        exporter_name: [0; 2],
+        in_if_name: [0; 2],
+        out_if_name: [0; 2],
         dst_country: flow_proto::country_number("DE"),
         table_version: 2,
     }

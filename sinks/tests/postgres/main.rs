@@ -11,6 +11,7 @@ mod support;
 mod cuts;
 mod dashboards;
 mod database;
+mod earlier;
 mod follow;
 mod given;
 mod proxy;
