@@ -199,7 +199,14 @@ impl Driver {
             let cuts = self.cuts.remove(&n).unwrap_or_default();
             let told = self.ledger.moved;
             self.ledger.close(&tick, cuts);
-            self.swapping.take_if(|it| it.announced == Some(n));
+            let done = self.swapping.take_if(|it| it.announced == Some(n));
+            if let Some((done, announced)) = done.zip(tick.announce)
+                && let Some(from_secs) = done.request.from_secs
+            {
+                let slots = (from_secs, announced.from_secs);
+                let request = done.request.number;
+                self.ledger.amend(request, slots, &done.version);
+            }
             if broken!(self.config, RetirementToldOnce) {
                 self.ledger.moved = told;
             }
@@ -247,12 +254,18 @@ impl Driver {
 
     /// Takes up a request for other tables: they are prepared, announced, or refused.
     pub(crate) fn asked(&mut self, (request, found): FoundRequest) {
-        let newest = self.ledger.timeline.versions.last();
-        let (newest, holds) = newest.map_or((0, ""), |(_, held)| (held.number, held.hash.as_str()));
+        let last = self.ledger.timeline.versions.last();
+        let (newest, holds) = last.map_or((0, ""), |(_, held)| (held.number, held.hash.as_str()));
         let refused = match found {
             Ok(asked) if asked.hash == holds => {
                 if asked.given.is_some() {
                     self.ledger.swaps.given = asked.given;
+                }
+                if let (Some(from_secs), Some((until_secs, version))) =
+                    (asked.from_secs, last.cloned())
+                {
+                    self.ledger
+                        .amend(request, (from_secs, until_secs), &version);
                 }
                 return self.ledger.decide(request, Ok(newest));
             }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flow_proto::Rollups;
 use flow_state::{
-    Checkpoint, Gap, Position, Retirement, SlotCounts, SlotSecs, SwapOutcome, Swaps, TableVersion,
-    Timeline,
+    Amendment, Checkpoint, Gap, Position, Retirement, SlotCounts, SlotSecs, SwapOutcome, Swaps,
+    TableVersion, Timeline,
 };
 
 use crate::acceptance::{ELSEWHERE, ELSEWHERE_SECS};
@@ -157,6 +157,21 @@ impl Ledger {
     pub(crate) fn decide(&mut self, request: u64, result: Result<u32, String>) {
         self.swaps.decide(SwapOutcome { request, result });
         self.moved = true;
+    }
+
+    /// The slots of the past from one on, up to where a version came into force, are to have it, too.
+    pub(crate) fn amend(
+        &mut self,
+        request: u64,
+        slots: (SlotSecs, SlotSecs),
+        version: &TableVersion,
+    ) {
+        self.swaps.amend(Amendment {
+            request,
+            from_secs: slots.0,
+            until_secs: slots.1,
+            version: version.clone(),
+        });
     }
 
     /// What partitions have met beside flows.

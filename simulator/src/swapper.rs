@@ -44,6 +44,7 @@ impl Sim {
                 given: given.then(|| set.hash.clone()),
                 asked_secs: 0,
                 by: "simulated".to_owned(),
+                from_secs: None,
             };
             state.ask_swap(&request, decided, u64::MAX)
         };

@@ -101,6 +101,9 @@ pub(crate) struct Replay {
     /// those between --from and --to.
     #[arg(long)]
     pub(crate) repair: bool,
+    /// The slots that `tables swap --from` has queued, with the tables that it has named; those that are not final yet stay queued.
+    #[arg(long, conflicts_with_all = ["repair", "tables", "table", "sampling_rate", "into"])]
+    pub(crate) queued: bool,
     /// Count what counted for the job; else every plausible flow of the slots counts, also one that came too early or too late.
     #[arg(long)]
     pub(crate) as_recorded: bool,

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::Tables;
 use crate::tables::pin::Pin;
+use crate::units::When;
 
 /// What is plausible of new tables. `--force` of whoever asks overrides all of it but the errors of a source.
 #[derive(Clone, Debug, Args)]
@@ -37,6 +38,10 @@ pub(crate) struct TablesSwap {
     /// Swap even if it is not plausible. A source that can't be read or has too many bad rows is refused all the same.
     #[arg(long)]
     pub(crate) force: bool,
+    /// Slots from the one that holds this time on (RFC 3339, or -2h) are to have the tables, too: they are queued for `replay
+    /// --queued --apply`.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = crate::units::when)]
+    pub(crate) from: Option<When>,
     /// Only check, and say what would change.
     #[arg(long)]
     pub(crate) dry_run: bool,

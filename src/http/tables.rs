@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use super::routes::{JSON, Shared, answer, failed};
 use crate::progress::time;
+use crate::tables::list::amended;
 use crate::tables::reload::{Order, Reloaded};
 
 /// How long a load may take.
@@ -87,7 +88,7 @@ pub(super) async fn list(State(shared): State<Arc<Shared>>) -> Response {
 /// Versions and outcomes as the newest checkpoint has them.
 fn json(newest: Option<&Checkpoint>) -> Value {
     let Some(newest) = newest else {
-        return json!({ "versions": [], "requests": [] });
+        return json!({ "versions": [], "requests": [], "amended": [] });
     };
     let versions = newest.timeline.versions.iter().map(|(from, version)| {
         let from = (*from > 0).then(|| time(*from));
@@ -97,7 +98,8 @@ fn json(newest: Option<&Checkpoint>) -> Value {
         Ok(version) => json!({ "request": it.request, "version": version }),
         Err(why) => json!({ "request": it.request, "refused": why }),
     });
-    json!({ "versions": versions.collect::<Vec<_>>(), "requests": requests.collect::<Vec<_>>() })
+    json!({ "versions": versions.collect::<Vec<_>>(), "requests": requests.collect::<Vec<_>>(),
+            "amended": amended(newest).collect::<Vec<_>>() })
 }
 
 /// `POST /api/tables/reload`, with `?force=1` whether plausible or not.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use flow_dataflow::RowConfig;
 use flow_proto::{Rollup, Rollups};
 use flow_sinks::{Cursors, Look, SlotQuery, SlotState, StoredSlot};
-use flow_state::{Checkpoint, Replaced, SlotCounts, StateStore};
+use flow_state::{Checkpoint, Replaced, SlotCounts, StateStore, TableVersion};
 use flow_topic::Topic;
 
 use super::replacement;
@@ -69,6 +69,51 @@ impl Base {
             wanted: Some(wanted),
             ..self.clone()
         }
+    }
+
+    /// The slots that `tables swap --from` has queued, as the range that holds them all.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub(super) fn queued(&self) -> Result<Base, Failure> {
+        let amended = &self.newest.swaps.amended;
+        let first = amended.iter().map(|it| it.from_secs).min();
+        let end = amended.iter().map(|it| it.until_secs).max();
+        let Some(slots) = first.zip(end) else {
+            let what = "--queued: no slots are queued";
+            return Err(Failure::new(Exit::Config, what).hint("`tables swap --from` queues them"));
+        };
+        Ok(Base {
+            slots,
+            ..self.clone()
+        })
+    }
+
+    /// The version that a slot of the past is to have.
+    pub(super) fn amended_at(&self, slot_secs: u64) -> Option<&TableVersion> {
+        self.newest.swaps.amended_at(slot_secs)
+    }
+
+    /// Every version that a slot of the past was to have.
+    pub(super) fn amended(&self) -> impl Iterator<Item = &TableVersion> {
+        self.newest.swaps.amended.iter().map(|it| &it.version)
+    }
+
+    /// The version by which the job has made a slot's rows.
+    pub(super) fn recorded_at(&self, slot_secs: u64) -> Option<u32> {
+        let mut versions = self.newest.timeline.versions.iter().rev();
+        let holds = versions.find(|(from, _)| *from <= slot_secs);
+        holds.map(|(_, version)| version.number)
+    }
+
+    /// Whether the job is through with a slot.
+    pub(super) fn is_retired(&self, slot_secs: u64) -> bool {
+        slot_secs + self.rows.window_secs <= self.newest.timeline.retired_secs
+    }
+
+    /// Those of the slots that are asked for one by one.
+    pub(super) fn named(&self) -> impl Iterator<Item = u64> {
+        self.wanted.iter().flatten().copied()
     }
 
     /// Of rollups, those that have a slot which begins there.

@@ -9,6 +9,7 @@ mod computation;
 mod computed;
 mod json;
 mod others;
+mod queued;
 mod raw;
 mod recompute;
 mod repair;
@@ -68,9 +69,10 @@ pub(crate) fn run(options: &cli::Replay) -> Result<(), Failure> {
         let stored = base.store(url)?;
         let compared = options.into.as_deref().map(flow_topic::shown);
         shown.begin(compared.unwrap_or_else(|| stored.look.name().to_owned()));
-        let parts = match options.repair {
-            true => repair::parts(&base, &stored)?,
-            false => vec![base.clone()],
+        let parts = match (options.repair, options.queued) {
+            (true, _) => repair::parts(&base, &stored)?,
+            (_, true) => queued::parts(&base, &stored)?,
+            _ => vec![base.clone()],
         };
         for part in parts {
             one(options, &part, url, (&mut workshop, &mut shown, &asked))?;
@@ -85,10 +87,16 @@ pub(crate) fn run(options: &cli::Replay) -> Result<(), Failure> {
 fn fits(options: &cli::Replay) -> Result<(), Failure> {
     let refuse = |what: &str, hint: &str| Err(Failure::new(Exit::Usage, what).hint(hint));
     let bounded = options.range.from.is_some() && options.range.to.is_some();
-    if !options.repair && !bounded {
+    if !options.repair && !options.queued && !bounded {
         return refuse(
             "--from TIME and --to TIME are needed",
-            "--repair finds the slots itself",
+            "--repair and --queued find the slots themselves",
+        );
+    }
+    if options.queued && (options.range.from.is_some() || options.range.to.is_some()) {
+        return refuse(
+            "--queued: which slots are queued was said by `tables swap --from`",
+            "leave --from and --to out",
         );
     }
     if options.apply && options.into.is_none() && !options.given.table.is_empty() {
@@ -132,7 +140,10 @@ fn one_window(options: &cli::Replay, rollups: Rollups) -> Result<(), Failure> {
 fn settled(options: &cli::Replay, asked: &AtomicBool) -> Result<Base, Failure> {
     let mut line = LiveLine::new();
     loop {
-        let base = Base::open(&options.state, &options.topic, &options.range)?;
+        let mut base = Base::open(&options.state, &options.topic, &options.range)?;
+        if options.queued {
+            base = base.queued()?;
+        }
         if !options.wait || base.is_settled(&options.sink)? {
             return Ok(base);
         }

@@ -18,6 +18,11 @@ pub(super) fn parts(base: &Base, stored: &Stored) -> Result<Vec<Base>, Failure> 
     let troubled = stored.slots.values().filter(|slot| slot.is_troubled());
     let mut slots: BTreeSet<u64> = troubled.map(|slot| slot.slot_secs).collect();
     slots.extend(base.refused_since()?);
+    Ok(together(base, slots))
+}
+
+/// Slots, in ranges that each are computed at once.
+pub(super) fn together(base: &Base, slots: BTreeSet<u64>) -> Vec<Base> {
     let mut parts: Vec<BTreeSet<u64>> = Vec::new();
     for slot_secs in slots {
         let last = parts.last_mut();
@@ -36,5 +41,5 @@ pub(super) fn parts(base: &Base, stored: &Stored) -> Result<Vec<Base>, Failure> 
         let (first, last) = (part.first().copied()?, part.last().copied()?);
         Some(base.of((first, last + base.rows.window_secs), part))
     };
-    Ok(parts.into_iter().filter_map(range).collect())
+    parts.into_iter().filter_map(range).collect()
 }

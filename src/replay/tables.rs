@@ -45,7 +45,10 @@ impl Tables {
             given,
             others: true,
         };
-        let known = || recorded.versions.iter().map(|(_, version)| version);
+        let known = || {
+            let recorded = recorded.versions.iter().map(|(_, version)| version);
+            recorded.chain(base.amended())
+        };
         if let Some(number) = options.tables {
             let found = known().find(|version| version.number == number);
             let version = found.cloned().ok_or_else(|| {
@@ -68,35 +71,50 @@ impl Tables {
             };
             return Ok(all_slots(version, BTreeMap::from([(hash, archive)])));
         }
+        if options.queued {
+            return Ok(recorded.with_amended(base));
+        }
         if options.as_recorded {
             return Ok(recorded);
         }
         recorded.with_replaced(base)
     }
 
+    /// As they were asked for, slot by slot.
+    fn with_amended(self, base: &Base) -> Tables {
+        let amended = |slot_secs| Some((slot_secs, base.amended_at(slot_secs)?.clone()));
+        let slots = base.named().filter_map(amended).collect();
+        self.with_slots(base.rows.window_secs, slots)
+    }
+
     fn with_replaced(self, base: &Base) -> Result<Tables, Failure> {
-        let window_secs = base.rows.window_secs;
-        let mut by_slot: BTreeMap<u64, TableVersion> = self.versions.iter().cloned().collect();
+        let mut slots = Vec::new();
         let replaced = base.replaced.range(base.slots.0..base.slots.1);
         for slot_secs in replaced.map(|(slot, _)| *slot) {
             let named = base.newest_replaced(slot_secs)?;
             let named = named.map(|replaced| replaced.table_version);
-            let mut known = self.versions.iter().map(|(_, version)| version);
+            let known = self.versions.iter().map(|(_, version)| version);
+            let mut known = known.chain(base.amended());
             let other = named.and_then(|number| known.find(|version| version.number == number));
-            let recorded = self.of(slot_secs);
-            by_slot.extend(
-                other
-                    .or(recorded)
-                    .map(|version| (slot_secs, version.clone())),
-            );
-            // The slot after it has its own again, unless it was replaced, too.
+            let version = other.or(self.of(slot_secs));
+            slots.extend(version.map(|version| (slot_secs, version.clone())));
+        }
+        Ok(self.with_slots(base.rows.window_secs, slots))
+    }
+
+    /// These slots have versions of their own.
+    fn with_slots(self, window_secs: u64, slots: Vec<(u64, TableVersion)>) -> Tables {
+        let mut by_slot: BTreeMap<u64, TableVersion> = self.versions.iter().cloned().collect();
+        for (slot_secs, version) in slots {
+            by_slot.insert(slot_secs, version);
+            // The slot after it has its own again, unless it is one of these, too.
             let after = slot_secs + window_secs;
             by_slot.extend(self.of(after).map(|version| (after, version.clone())));
         }
         let mut versions: Vec<_> = by_slot.into_iter().collect();
         // One that holds on is loaded once.
         versions.dedup_by(|later, before| later.1 == before.1);
-        Ok(Tables { versions, ..self })
+        Tables { versions, ..self }
     }
 
     fn of(&self, slot_secs: u64) -> Option<&TableVersion> {

@@ -5,16 +5,16 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flow_state::{Checkpoint, StateStore};
+use flow_state::{Amendment, Checkpoint, StateStore};
 
 use crate::failure::Failure;
 
 /// Between two looks for the job's answer.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// What has become of a request: a version and its first slot, a refusal, or nothing yet.
+/// What has become of a request: a version, its first slot and what is queued of the past, a refusal, or nothing yet.
 pub(super) enum Answer {
-    InForce(u32, u64),
+    InForce(u32, u64, Option<Amendment>),
     Refused(String),
     None,
 }
@@ -45,7 +45,9 @@ fn of(checkpoint: &Checkpoint, request: u64) -> Option<Answer> {
         Ok(number) => {
             let mut versions = checkpoint.timeline.versions.iter();
             let from = versions.find(|(_, version)| version.number == *number);
-            Answer::InForce(*number, from.map_or(0, |(from, _)| *from))
+            let amended = checkpoint.swaps.amended.iter();
+            let amended = amended.rev().find(|it| it.request == request).cloned();
+            Answer::InForce(*number, from.map_or(0, |(from, _)| *from), amended)
         }
     })
 }

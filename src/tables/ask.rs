@@ -21,6 +21,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) given: Option<(&'a str, &'a [u8])>,
     /// `command`, `SIGHUP`, `file` or `http`.
     pub(crate) by: &'a str,
+    /// Slots of the past from this one on are to have them, too.
+    pub(crate) from_secs: Option<u64>,
 }
 
 /// Asks for it; the number of the request.
@@ -45,6 +47,7 @@ pub(crate) fn ask(
         given: wanted.given.map(|(hash, _)| hash.to_owned()),
         asked_secs: clock::now_ns() / 1_000_000_000,
         by: wanted.by.to_owned(),
+        from_secs: wanted.from_secs,
     };
     Ok(state.ask_swap(
         &request,

@@ -124,6 +124,16 @@ fn table(
             request.hash
         )?;
     }
+    for amended in &checkpoint.swaps.amended {
+        writeln!(
+            out,
+            "request {}: slots {} to {} are to have version {}: replay --queued",
+            amended.request,
+            slot(amended.from_secs),
+            time(amended.until_secs),
+            amended.version.number
+        )?;
+    }
     for outcome in &checkpoint.swaps.outcomes {
         match &outcome.result {
             Err(why) => writeln!(out, "request {} was refused: {why}", outcome.request)?,
@@ -145,6 +155,14 @@ fn is_replaced(checkpoint: &Checkpoint, number: u32) -> bool {
     number > oldest && !versions.iter().any(|(_, version)| version.number == number)
 }
 
+/// What is amended of the past, as objects.
+pub(crate) fn amended(checkpoint: &Checkpoint) -> impl Iterator<Item = Value> {
+    checkpoint.swaps.amended.iter().map(|it| {
+        json!({ "amended_by": it.request, "from_slot": time(it.from_secs), "until_slot": time(it.until_secs),
+                "version": it.version.number })
+    })
+}
+
 fn json(entries: &[Entry<'_>], waiting: &[SwapRequest], checkpoint: &Checkpoint) -> Vec<Value> {
     let mut lines: Vec<Value> = entries
         .iter()
@@ -157,6 +175,7 @@ fn json(entries: &[Entry<'_>], waiting: &[SwapRequest], checkpoint: &Checkpoint)
     lines.extend(waiting.iter().map(|request| {
         json!({ "waiting": request.number, "asked": time(request.asked_secs), "by": request.by, "hash": request.hash })
     }));
+    lines.extend(amended(checkpoint));
     let outcomes = checkpoint.swaps.outcomes.iter();
     lines.extend(outcomes.filter_map(|outcome| match &outcome.result {
         Err(why) => Some(json!({ "refused": outcome.request, "why": why })),

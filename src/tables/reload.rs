@@ -186,6 +186,7 @@ impl Work {
             base: None, // whatever comes into force before it
             given: Some((&hash, &archive)),
             by,
+            from_secs: None,
         };
         let request = ask(&self.parts.state, newest, &wanted).map_err(unreadable)?;
         self.asked = Some((request, hash));

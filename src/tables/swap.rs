@@ -5,16 +5,17 @@
 use std::io::{self, Write};
 
 use flow_tables::TableSet;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, answer};
 use super::ask::{self, Wanted, ask, in_force};
 use super::load;
+use super::past::Past;
 use super::plausible::{self, Change, changes};
-use crate::cli;
 use crate::failure::{Exit, Failure};
 use crate::job_status::newest;
 use crate::progress::time;
+use crate::{cli, clock};
 
 /// Checks, asks, waits for the answer.
 pub(crate) fn run(options: &cli::TablesSwap, out: &mut impl Write) -> Result<(), Failure> {
@@ -37,10 +38,23 @@ pub(crate) fn run(options: &cli::TablesSwap, out: &mut impl Write) -> Result<(),
     let changes = old.map_or_else(Vec::new, |old| changes(&old, &set));
     let judged = (&options.plausible, options.force);
     plausible::admit(&changes, (&set, &report), judged)?;
+    let found = (&state, &checkpoint, &set);
+    let past = options
+        .from
+        .map(|from| Past::new(from, clock::now_ns(), found));
+    let past = past.transpose()?;
     if !options.json {
-        told(&changes, out)?;
+        told(&changes, "", out)?;
+        past.iter().try_for_each(|past| past.told(out))?;
     }
     if options.dry_run {
+        if options.json {
+            writeln!(
+                out,
+                "{}",
+                json!({ "changes": shown(&changes), "past": past.as_ref().map(Past::json) })
+            )?;
+        }
         return Ok(());
     }
     let wanted = Wanted {
@@ -49,20 +63,25 @@ pub(crate) fn run(options: &cli::TablesSwap, out: &mut impl Write) -> Result<(),
         base,
         given: None,
         by: "command",
+        from_secs: past.as_ref().map(|past| past.from_secs),
     };
     let request = ask(&state, Some(&checkpoint), &wanted)?;
     let answer = answer(&state, request, options.timeout)?;
-    show((options, request), answer, &changes, out)
+    show((options, request), answer, (&changes, past.as_ref()), out)
+}
+
+fn shown(changes: &[Change]) -> Vec<Value> {
+    changes.iter().map(Change::json).collect()
 }
 
 /// What the swap changes, kind by kind.
-fn told(changes: &[Change], out: &mut impl Write) -> io::Result<()> {
+pub(super) fn told(changes: &[Change], indent: &str, out: &mut impl Write) -> io::Result<()> {
     for change in changes {
         let [before, after] = change.ranges;
         let [v4, v6] = change.addresses.map(|part| part * 100.0);
         writeln!(
             out,
-            "{:<8} {before} ranges -> {after}; other values for {v4:.3} % of IPv4 and {v6:.3} % of IPv6 addresses",
+            "{indent}{:<8} {before} ranges -> {after}; other values for {v4:.3} % of IPv4 and {v6:.3} % of IPv6 addresses",
             change.kind.to_string()
         )?;
     }
@@ -72,21 +91,31 @@ fn told(changes: &[Change], out: &mut impl Write) -> io::Result<()> {
 fn show(
     (options, request): (&cli::TablesSwap, u64),
     answer: Answer,
-    changes: &[Change],
+    (changes, past): (&[Change], Option<&Past>),
     out: &mut impl Write,
 ) -> Result<(), Failure> {
-    let changes: Vec<_> = changes.iter().map(Change::json).collect();
     match answer {
-        Answer::InForce(version, from) if options.json => {
-            let line = json!({ "request": request, "version": version, "from_slot": time(from), "changes": changes });
+        Answer::InForce(version, from, amended) if options.json => {
+            let queued = amended.map(
+                |it| json!({ "from_slot": time(it.from_secs), "until_slot": time(it.until_secs) }),
+            );
+            let line = json!({ "request": request, "version": version, "from_slot": time(from),
+                "changes": shown(changes), "past": past.map(Past::json), "queued": queued });
             writeln!(out, "{line}")?;
         }
-        Answer::InForce(version, from) => {
+        Answer::InForce(version, from, amended) => {
             writeln!(
                 out,
                 "version {version} in force from slot {} on",
                 time(from)
             )?;
+            if let Some(amended) = amended {
+                let (from, until) = (time(amended.from_secs), time(amended.until_secs));
+                writeln!(
+                    out,
+                    "slots {from} to {until} are queued: flow-pipeline replay --queued --as-recorded --apply"
+                )?;
+            }
         }
         Answer::Refused(why) => {
             return Err(Failure::new(

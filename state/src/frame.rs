@@ -47,11 +47,11 @@ pub fn decode_checkpoint(file: &[u8], path: &Path) -> Result<Checkpoint, StateEr
     let mut older;
     let body = match version {
         // Each version has more fields than the one before, at the end and empty then: 2 has `starts`, 3 `gaps` and
-        // `generations`, 4 `swaps` with its three.
+        // `generations`, 4 `swaps` with its four.
         1..=3 => {
             older = body.to_vec();
-            let lacking = [6, 5, 3][usize::try_from(version - 1).unwrap_or(0)];
-            older.extend_from_slice(&[0; 6][..lacking]);
+            let lacking = [7, 6, 4][usize::try_from(version - 1).unwrap_or(0)];
+            older.extend_from_slice(&[0; 7][..lacking]);
             &older
         }
         _ => body,

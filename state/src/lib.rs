@@ -6,6 +6,7 @@
 pub mod checkpoint;
 
 mod acks;
+mod amendment;
 mod archive;
 mod chain;
 mod directory;
@@ -25,6 +26,7 @@ mod swaps;
 mod sweep;
 
 pub use acks::Acks;
+pub use amendment::Amendment;
 pub use archive::table_hash;
 pub use chain::Put;
 pub use checkpoint::{

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::frame::{self, Form};
 use crate::layout::{self, SWAPS};
 use crate::objects::Placed;
-use crate::{StateError, StateStore};
+use crate::{Amendment, SlotSecs, StateError, StateStore};
 
 const REQUEST: Form = Form {
     magic: *b"FPSWAPS\n",
@@ -40,6 +40,8 @@ pub struct SwapRequest {
     pub asked_secs: u64,
     /// Who has put it, for people: `command`, `signal`, `file`, `http`.
     pub by: String,
+    /// Slots from this one on, up to where the tables come into force, are to be computed again with them.
+    pub from_secs: Option<SlotSecs>,
 }
 
 /// What became of a request.
@@ -60,6 +62,8 @@ pub struct Swaps {
     pub decided: u64,
     /// The outcomes of the last ones, ascending.
     pub outcomes: Vec<SwapOutcome>,
+    /// What the last requests have amended of the past, in their order.
+    pub amended: Vec<Amendment>,
 }
 
 impl Swaps {
@@ -158,6 +162,7 @@ mod tests {
             given: None,
             asked_secs: 1_700_000_000,
             by: "command".to_owned(),
+            from_secs: Some(300),
         }
     }
 

@@ -14,6 +14,7 @@ mod absent;
 mod admin;
 mod adopted;
 mod against;
+mod amended;
 mod backup;
 mod bombs;
 mod cluster;

@@ -18,7 +18,7 @@ use crate::{generator, oracle, write};
 
 /// When a job dies.
 #[derive(Clone, Copy, Debug)]
-enum Moment {
+pub(crate) enum Moment {
     /// A request is put.
     Asked,
     /// The job says that the tables are in force from a slot on.
@@ -28,7 +28,7 @@ enum Moment {
 }
 
 /// The demo's tables with some of its own AS numbers moved, each time to others.
-fn other(round: u32) -> String {
+pub(crate) fn other(round: u32) -> String {
     let moved = |asn: u32| (asn.to_string(), (asn + 500 + 10 * round).to_string());
     let mut text = DEMO_ASN_CSV.to_owned();
     for asn in [64497, 64499] {
@@ -40,7 +40,7 @@ fn other(round: u32) -> String {
 }
 
 /// The hash under which such tables are archived, and what the oracle makes of them.
-fn known(asn: &str) -> (String, oracle::Tables) {
+pub(crate) fn known(asn: &str) -> (String, oracle::Tables) {
     let sources = [
         (Kind::Asn, Source::Text("asn", asn.as_bytes())),
         (
@@ -78,14 +78,14 @@ fn ask(job: &JobFiles, table: &Path) -> u64 {
         .expect("one")
 }
 
-fn decided(job: &JobFiles) -> u64 {
+pub(crate) fn decided(job: &JobFiles) -> u64 {
     let state = flow_objects::join(&job.state).expect("a state");
     let newest = state.newest().expect("whole");
     newest.map_or(0, |newest| newest.swaps.decided)
 }
 
 /// Waits for a moment; the job may be through before it comes.
-fn wait(job: &JobFiles, all: &mut Processes, (moment, request): (Moment, u64)) {
+pub(crate) fn wait(job: &JobFiles, all: &mut Processes, (moment, request): (Moment, u64)) {
     let begun = Instant::now();
     while all.ended().is_empty() && begun.elapsed() < Duration::from_secs(60) {
         let there = match moment {

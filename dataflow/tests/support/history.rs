@@ -191,6 +191,7 @@ impl History<'_> {
             given: None,
             asked_secs: 0,
             by: "test".to_owned(),
+            from_secs: None,
         };
         let decided = newest.map_or(0, |newest| newest.swaps.decided);
         state.ask_swap(&request, decided, 0).expect("put");

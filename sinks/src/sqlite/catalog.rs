@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use flow_proto::Rollups;
 use rusqlite::Connection;
 
-use super::ddl::{self, Migration, VERSION, declared};
+use super::ddl::{self, VERSION, declared};
+use super::migrations::{Migration, migrations};
 use crate::columns::{self, Table};
 use crate::schema::Difference;
 
@@ -65,7 +66,7 @@ impl Catalog {
     pub(super) fn migrations(&self) -> Vec<Migration> {
         let ours = self.version > 0 && !self.is_empty();
         let later = |migration: &Migration| ours && migration.to > self.version;
-        ddl::migrations().into_iter().filter(later).collect()
+        migrations().into_iter().filter(later).collect()
     }
 
     /// What differs. What a migration makes must not be there before it.

@@ -7,71 +7,10 @@
 use flow_proto::Rollups;
 
 use crate::columns::{self, Column, Kind, Table};
-use crate::raw_columns::{ADDED, RAW_CURSORS, RAW_FLOWS, raw_cursors, raw_flows};
+use crate::raw_columns::{RAW_CURSORS, raw_cursors, raw_flows};
 
 /// Version of this schema (`PRAGMA user_version`).
 pub(super) const VERSION: u32 = 3;
-
-/// From one version to the next.
-pub(super) struct Migration {
-    /// The version that it makes.
-    pub(super) to: u32,
-    /// In words.
-    pub(super) what: &'static str,
-    /// Names of what it makes.
-    pub(super) makes: Vec<String>,
-    /// Columns that it adds to a table.
-    pub(super) adds: Vec<(&'static str, &'static str)>,
-    pub(super) statements: Vec<String>,
-}
-
-/// All of them, ascending.
-pub(super) fn migrations() -> Vec<Migration> {
-    let mut before = raw_flows();
-    before.columns.retain(|column| !is_added(column));
-    let raw = Migration {
-        to: 2,
-        what: "tables for raw flows and their cursors",
-        makes: vec![
-            RAW_FLOWS.to_owned(),
-            RAW_CURSORS.to_owned(),
-            readable(RAW_FLOWS),
-        ],
-        adds: Vec::new(),
-        statements: vec![
-            create(&before),
-            create(&raw_cursors()),
-            view(&before),
-            "PRAGMA user_version = 2".to_owned(),
-        ],
-    };
-    let now = raw_flows();
-    let added = now.columns.iter().filter(|column| is_added(column));
-    let add = added.clone().map(|column| {
-        let (name, declared) = (column.name, declared(column));
-        format!("ALTER TABLE {RAW_FLOWS} ADD COLUMN {name} {declared} DEFAULT ''")
-    });
-    let view = [
-        format!("DROP VIEW IF EXISTS {}", readable(RAW_FLOWS)),
-        view(&now),
-        "PRAGMA user_version = 3".to_owned(),
-    ];
-    let customers = Migration {
-        to: 3,
-        what: "customers and names of raw flows",
-        makes: Vec::new(),
-        adds: added
-            .clone()
-            .map(|column| (RAW_FLOWS, column.name))
-            .collect(),
-        statements: add.chain(view).collect(),
-    };
-    vec![raw, customers]
-}
-
-fn is_added(column: &Column) -> bool {
-    ADDED.contains(&column.name)
-}
 
 /// All tables.
 pub(super) fn tables(rollups: Rollups) -> Vec<Table> {
@@ -113,7 +52,7 @@ pub(super) fn declared(column: &Column) -> String {
     }
 }
 
-fn create(table: &Table) -> String {
+pub(super) fn create(table: &Table) -> String {
     let columns: Vec<String> = table
         .columns
         .iter()
@@ -129,11 +68,11 @@ fn create(table: &Table) -> String {
 }
 
 /// Name of a table's view for people.
-fn readable(table: &str) -> String {
+pub(super) fn readable(table: &str) -> String {
     format!("{table}_readable")
 }
 
-fn view(table: &Table) -> String {
+pub(super) fn view(table: &Table) -> String {
     let shown: Vec<String> = table
         .columns
         .iter()

@@ -9,6 +9,7 @@ mod catalog;
 mod cursor;
 mod ddl;
 pub(crate) mod look;
+mod migrations;
 mod raw;
 pub(crate) mod raw_look;
 mod schema;

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use flow_state::{
-    Checkpoint, Gap, Group, Position, Retirement, SegmentName, SlotCounts, SwapOutcome, Swaps,
-    TableVersion, Timeline,
+    Amendment, Checkpoint, Gap, Group, Position, Retirement, SegmentName, SlotCounts, SwapOutcome,
+    Swaps, TableVersion, Timeline,
 };
 
 /// A checkpoint with something in every field.
@@ -85,6 +85,15 @@ pub(crate) fn checkpoint(number: u64, attempt: u64, segments: &[u64]) -> Checkpo
                     result: Err("why not".into()),
                 },
             ],
+            amended: vec![Amendment {
+                request: 8,
+                from_secs: 1_699_999_800,
+                until_secs: 1_700_000_400,
+                version: TableVersion {
+                    number: 1,
+                    hash: "cd".into(),
+                },
+            }],
         },
     }
 }
