@@ -44,6 +44,7 @@ mod outages;
 mod own;
 mod parity;
 mod processes;
+mod published;
 mod put_back;
 mod raw;
 mod raw_content;
