@@ -1,4 +1,4 @@
-//! `cargo run --release -p flow-bench-checkpoint [pauses|memory|recovery] [KEYS] [ROUNDS]`: what checkpoints cost.
+//! `cargo run --release -p flow-bench-checkpoint [pauses|swaps|memory|recovery] [KEYS] [ROUNDS]`: what checkpoints cost.
 //!
 //! Protocol: the same packs in memory for all; kinds of checkpoints in turn, so many rounds; CPU time of the whole process,
 //! medians of the rounds' ratios. A pause is the longest time in which a worker did not read, in each half second.
@@ -8,8 +8,11 @@ mod children;
 mod memory;
 mod packs;
 mod pauses;
+#[path = "../../../tables/benches/prefixes/mod.rs"]
+mod prefixes;
 mod recovery;
 mod run;
+mod swaps;
 #[path = "../../job/src/topic.rs"]
 mod topic;
 mod watch;
@@ -35,6 +38,9 @@ fn figures(arguments: &[&str]) -> anyhow::Result<()> {
     let rounds = numbers.next().transpose()?.unwrap_or(5);
     if named("pauses") {
         pauses::measure(keys, rounds)?;
+    }
+    if named("swaps") {
+        swaps::measure(keys, rounds)?;
     }
     if named("memory") {
         memory::measure(keys)?;
