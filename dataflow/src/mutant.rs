@@ -53,13 +53,15 @@ pub enum Mutant {
     RelayOfAnyAttempt,
     /// A retirement is put with its own tick, or never.
     RetirementToldOnce,
+    /// A longer slot is over with its first slot of the base window, not with its last.
+    LongerSlotEndsEarly,
 }
 
 impl Mutant {
     /// So many, the first of all, are seen in the histories of one job in one process.
     pub const OF_ONE_JOB: usize = 10;
     /// All of them.
-    pub const ALL: [Mutant; 24] = [
+    pub const ALL: [Mutant; 25] = [
         Mutant::PoisonTrusted,
         Mutant::ClocksNotDurable,
         Mutant::RetirementNotDurable,
@@ -84,5 +86,6 @@ impl Mutant {
         Mutant::SinkFedUnrecorded,
         Mutant::RelayOfAnyAttempt,
         Mutant::RetirementToldOnce,
+        Mutant::LongerSlotEndsEarly,
     ];
 }

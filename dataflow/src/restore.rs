@@ -348,6 +348,7 @@ pub(crate) fn windows<R: Record>(
         .copied()
         .collect();
     let mut windows = WindowState::new(rollups, complete);
+    windows.ends_early = broken!(config, LongerSlotEndsEarly);
     // Ascending by number: a later segment's absolute totals replace an earlier one's.
     let names: Vec<_> = base.segments.iter().collect();
     let from = if broken!(config, OnlyNewestSegment) {

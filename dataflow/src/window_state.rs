@@ -39,6 +39,8 @@ pub(crate) struct WindowState<R: Record> {
     /// Groups that have been written whole: from now on only what is touched.
     complete: BTreeSet<Group>,
     keys: u64,
+    /// A deliberate breakage: longer slots are over with the first slot of the base window in them.
+    pub(crate) ends_early: bool,
 }
 
 impl<R: Record> WindowState<R> {
@@ -49,6 +51,7 @@ impl<R: Record> WindowState<R> {
             groups: BTreeMap::new(),
             complete,
             keys: 0,
+            ends_early: false,
         }
     }
 
@@ -118,8 +121,8 @@ impl<R: Record> WindowState<R> {
             *budget = budget.saturating_sub(1 + rows.len() + freed / 100);
             sealing.rows.push(rows);
         }
-        let (rollups, retired_secs) = (self.rollups, sealing.retired_secs);
-        let keep = |group: &Group| rollups.end(group.rollup, group.slot_secs) > retired_secs;
+        let (rollups, ends_early) = (self.rollups, self.ends_early);
+        let keep = |group: &Group| end((rollups, ends_early), group) > sealing.retired_secs;
         self.groups.retain(|group, _| keep(group));
         self.complete.append(&mut sealing.whole);
         self.complete.retain(keep);
@@ -155,7 +158,7 @@ impl<R: Record> WindowState<R> {
             } else {
                 totals.seal(show);
             }
-            if self.rollups.end(group.rollup, group.slot_secs) <= sealing.retired_secs {
+            if end((self.rollups, self.ends_early), group) <= sealing.retired_secs {
                 freed += std::mem::take(totals).len();
             }
         }
@@ -167,13 +170,19 @@ impl<R: Record> WindowState<R> {
 
     /// Where a group's slot ends.
     fn end(&self, group: &Group) -> u64 {
-        self.rollups.end(group.rollup, group.slot_secs)
+        end((self.rollups, self.ends_early), group)
     }
 
     /// Keys held.
     pub(crate) fn keys(&self) -> u64 {
         self.keys
     }
+}
+
+/// Where a group's slot ends.
+fn end((rollups, ends_early): (Rollups, bool), group: &Group) -> u64 {
+    let of = if ends_early { 0 } else { group.rollup };
+    rollups.end(of, group.slot_secs)
 }
 
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn every_mutant_of_a_replay_is_caught() {
 #[cfg(feature = "mutants")]
 mod mutants {
     use flow_dataflow::{JobConfig, Mutant};
-    use flow_simulator::{run, run_broken};
+    use flow_simulator::{longer, run, run_broken};
 
     use super::caught;
 
@@ -124,10 +124,13 @@ mod mutants {
             .filter(|mutant| !ELSEWHERE.contains(mutant));
         let survivors: Vec<String> = jobs
             .filter(|mutant| {
-                let config = JobConfig {
+                let mut config = JobConfig {
                     mutant: Some(*mutant),
                     ..JobConfig::default()
                 };
+                if *mutant == Mutant::LongerSlotEndsEarly {
+                    config.rows.rollups = longer();
+                }
                 !caught(&format!("{mutant:?}"), |seed| {
                     run(seed, false, config.clone())
                 })
