@@ -8,6 +8,7 @@ use flow_tables::{AsnOrder, Kind, KindError, Order, SourceSpec, SpecError};
 
 use super::{TablesList, TablesSwap};
 use crate::settings::nearest;
+use crate::units::When;
 
 /// The tables of a job.
 #[derive(Clone, Debug, Args)]
@@ -101,6 +102,12 @@ pub(crate) struct TablesDiff {
     /// Compare versions of the tables of the job whose state this is: a directory, or s3://BUCKET/PREFIX.
     #[arg(long, value_name = "DIR|URL")]
     pub(crate) state: Option<PathBuf>,
+    /// Say, too, how much of the traffic in this topic has another value: kafka://HOST:PORT/TOPIC or dir:///PATH.
+    #[arg(long, value_name = "URL")]
+    pub(crate) topic: Option<String>,
+    /// Traffic from this time on (RFC 3339, or -2h), by the topic's timestamps.
+    #[arg(long, value_name = "TIME", default_value = "-1h", requires = "topic", allow_hyphen_values = true, value_parser = crate::units::when)]
+    pub(crate) from: When,
     /// How many differences are shown, the largest first, of each family.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub(crate) largest: usize,

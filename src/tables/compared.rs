@@ -25,17 +25,33 @@ impl<'a> Compared<'a> {
     pub(super) fn new(kind: &'a Kind, before: &'a TableSet, after: &'a TableSet) -> Compared<'a> {
         let empty = PrefixTable::default();
         let [a, b] = [before, after].map(|set| set.table(kind).unwrap_or(&empty));
-        let same = |x, y| match kind {
-            // Of an attribute, each table numbers its values for itself.
-            Kind::Attribute(_) => before.text(kind, x) == after.text(kind, y),
-            _ => x == y,
-        };
-        Compared {
+        let mut compared = Compared {
             kind,
             before,
             after,
-            changes: changes(a, b, &same),
+            changes: Vec::new(),
+        };
+        compared.changes = changes(a, b, &|x, y| compared.same(x, y));
+        compared
+    }
+
+    fn same(&self, before: u32, after: u32) -> bool {
+        match self.kind {
+            // Of an attribute, each table numbers its values for itself.
+            Kind::Attribute(_) => {
+                self.before.text(self.kind, before) == self.after.text(self.kind, after)
+            }
+            _ => before == after,
         }
+    }
+
+    /// Whether an address has another value after than before.
+    pub(super) fn differs(&self, address: &[u8; 16]) -> bool {
+        let value = |set: &TableSet| {
+            set.table(self.kind)
+                .map_or(0, |table| table.lookup(address))
+        };
+        !self.same(value(self.before), value(self.after))
     }
 
     /// The changes of a family.

@@ -8,6 +8,7 @@ use flow_tables::{Change, TableSet};
 use serde_json::json;
 
 use super::compared::{Compared, kinds};
+use super::traffic;
 use crate::cli;
 use crate::failure::{Exit, Failure};
 
@@ -32,17 +33,21 @@ pub(super) fn run(options: &cli::TablesDiff, out: &mut impl Write) -> Result<(),
         let what = "there is no table of addresses in either; names are not compared";
         return Err(Failure::new(Exit::Config, what));
     }
-    let mut differ = 0;
-    for kind in &kinds {
-        let found = Compared::new(kind, &before, &after);
-        differ += found.changes.len();
+    let compared = kinds
+        .iter()
+        .map(|kind| Compared::new(kind, &before, &after));
+    let compared: Vec<Compared<'_>> = compared.collect();
+    for found in &compared {
         for is_v4 in [true, false] {
             found.family(is_v4, options, out)?;
         }
     }
-    match differ {
+    if let Some(topic) = &options.topic {
+        traffic::run((topic, options.from), &compared, (options, out))?;
+    }
+    match compared.iter().map(|found| found.changes.len()).sum() {
         0 => Ok(()),
-        n => Err(Failure::new(Exit::Different, format!("{n} ranges differ"))),
+        n @ 1_usize.. => Err(Failure::new(Exit::Different, format!("{n} ranges differ"))),
     }
 }
 

@@ -17,6 +17,7 @@ mod plausible;
 pub(crate) mod reload;
 mod start;
 mod swap;
+mod traffic;
 mod watch;
 
 use std::io;

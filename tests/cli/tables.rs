@@ -174,3 +174,79 @@ fn an_order_without_a_table_is_refused() {
     let alone = [&job[..], &["--asn-order", "flow"]].concat();
     assert_eq!(run(&alone, &[]).code, 2);
 }
+
+/// Counted by the addresses as `topic tail` prints them, and a prefix by hand.
+#[test]
+fn diff_tells_how_much_traffic_a_change_concerns() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let topic = format!("dir://{}", path("flows"));
+    let mock = [
+        "mock",
+        "--topic",
+        &topic,
+        "--count",
+        "3000",
+        "--flows-per-second",
+        "1",
+        "--from",
+        "-2h",
+    ];
+    assert_eq!(run(&mock, &[]).code, 0);
+    std::fs::write(path("old"), "0.0.0.0/0,1\n::/0,1\n").expect("a table");
+    std::fs::write(path("new"), "0.0.0.0/0,1\n10.16.0.0/12,2\n::/0,1\n").expect("a table");
+    let (old, new) = (
+        format!("asn={}", path("old")),
+        format!("asn={}", path("new")),
+    );
+    let (mut flows, mut bytes) = ([0_u64; 2], [0_u64; 2]);
+    let tail = [
+        "topic",
+        "tail",
+        &topic,
+        "--from",
+        "earliest",
+        "--until-end",
+        "--format",
+        "json",
+    ];
+    for line in run(&tail, &[]).stdout.lines() {
+        let flow: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let is_in = |side: &str| match flow[side].as_str().and_then(|text| text.parse().ok()) {
+            Some(std::net::IpAddr::V4(address)) => u32::from(address) >> 20 == 0x0a1,
+            _ => false,
+        };
+        let number = |name: &str| flow[name].as_u64().unwrap_or(0);
+        let scaled = number("bytes") * number("sampling_rate").max(1);
+        let concerned = is_in("src_addr") || is_in("dst_addr");
+        for (n, counts) in [true, concerned].into_iter().enumerate() {
+            flows[n] += u64::from(counts);
+            bytes[n] += if counts { scaled } else { 0 };
+        }
+    }
+    assert!(flows[0] == 3_000 && flows[1] > 100, "{flows:?}");
+    let words = [
+        "diff", &old, &new, "--topic", &topic, "--from", "-3h", "--json",
+    ];
+    let ended = tables(&words);
+    assert_eq!(ended.code, 1, "{}", ended.stderr);
+    let line = ended.stdout.lines().last().expect("a line");
+    let said: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let number = |name: &str| match &said[name] {
+        serde_json::Value::String(text) => text.parse().expect("a number"),
+        number => number.as_u64().expect("a number"),
+    };
+    assert_eq!([number("flows"), number("changed_flows")], flows);
+    assert_eq!(
+        [number("scaled_bytes"), number("changed_scaled_bytes")],
+        bytes
+    );
+    // Of nothing there is no share.
+    let ended = tables(&["diff", &old, &new, "--topic", &topic]);
+    assert!(
+        ended.stdout.contains(": 0 flows, 0 bytes"),
+        "{}",
+        ended.stdout
+    );
+    assert_eq!(tables(&["diff", &old, &new, "--from", "-3h"]).code, 2);
+}
