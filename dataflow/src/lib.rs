@@ -21,6 +21,7 @@ mod flow_ends;
 mod gap;
 mod job;
 mod ledger;
+mod listed_texts;
 mod loader;
 mod lookout;
 mod message;

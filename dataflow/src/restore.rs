@@ -19,12 +19,12 @@ use crate::enrich::Versions;
 use crate::failure::JobError;
 use crate::gap::{accepted, gap, next_ns};
 use crate::job::Job;
+use crate::listed_texts;
 use crate::partial::Partial;
 use crate::partition::fingerprint;
 use crate::plan::Plan;
 use crate::replay;
 use crate::shelf::TableShelf;
-use crate::texts;
 use crate::window_state::WindowState;
 
 /// How long a topic may take to show a record.
@@ -75,7 +75,7 @@ pub(crate) fn start(job: &Job) -> Result<Start, JobError> {
     fits(config, topic, &base)?;
     let (timeline, swaps) = timeline(job, &base)?;
     let versions = versions(&timeline, &job.tables)?;
-    texts::learn_listed(config.rows.rollups, &base, &job.tables)?;
+    listed_texts::learn(config.rows.rollups, &base, &job.tables)?;
     let (mut positions, mut ends) = (BTreeMap::new(), BTreeMap::new());
     for partition in 0..topic.partitions()? {
         let bounds = topic.bounds(partition)?;
@@ -122,7 +122,7 @@ pub(crate) fn follow(job: &Job, plan: Plan) -> Result<Start, JobError> {
         number => job.state.checkpoint(number)?.ok_or(JobError::OtherState)?,
     };
     let versions = versions(&plan.timeline, &job.tables)?;
-    texts::learn_listed(job.config.rows.rollups, &base, &job.tables)?;
+    listed_texts::learn(job.config.rows.rollups, &base, &job.tables)?;
     Ok(Start {
         next_number: base.number + 1,
         base: Arc::new(base),

@@ -3,14 +3,8 @@
 //! Law 3: the words are those of the text that the version of the slot gives, so that rows of one customer meet whatever else
 //! has changed in the tables. The texts are learned where a set is loaded, never on a worker.
 
-use std::collections::BTreeSet;
-
-use flow_proto::{Dimension, EnrichedFlow, Rollups, TextClash, TextWords, learn_text, text_words};
-use flow_state::{Checkpoint, Group};
+use flow_proto::{EnrichedFlow, TextClash, TextWords, learn_text, text_words};
 use flow_tables::{PrefixTable, TableSet};
-
-use crate::failure::JobError;
-use crate::shelf::TableShelf;
 
 /// Learns the texts of a set, for whoever loads one.
 ///
@@ -26,34 +20,6 @@ pub fn learn(set: &TableSet) -> Result<(), TextClash> {
         learn_text(text)?;
     }
     Texts::of(set);
-    Ok(())
-}
-
-/// Learns what the rows in listed segments may say: those of slots that no flow needs any more, too, which a store that is
-/// behind has yet to write.
-///
-/// # Errors
-/// If a version that gave rows can't be loaded.
-pub(crate) fn learn_listed(
-    rollups: Rollups,
-    base: &Checkpoint,
-    shelf: &TableShelf,
-) -> Result<(), JobError> {
-    if !rollups.any(Dimension::is_text) {
-        return Ok(());
-    }
-    let groups: BTreeSet<&Group> = base.segments.values().flatten().collect();
-    let slots = groups
-        .iter()
-        .map(|group| (group.slot_secs, rollups.end(group.rollup, group.slot_secs)));
-    let slots: BTreeSet<(u64, u64)> = slots.collect();
-    let versions = &base.timeline.versions;
-    for (n, (from, version)) in versions.iter().enumerate() {
-        let until = versions.get(n + 1).map_or(u64::MAX, |(next, _)| *next);
-        if slots.iter().any(|(slot, end)| from < end && until > *slot) {
-            shelf.get(version)?;
-        }
-    }
     Ok(())
 }
 
@@ -124,3 +90,7 @@ fn at(words: &[TextWords], place: Option<usize>) -> TextWords {
     let found = place.and_then(|place| words.get(place));
     found.copied().unwrap_or_default()
 }
+
+#[cfg(test)]
+#[path = "texts_tests.rs"]
+pub(crate) mod tests;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use crate::own::until;
 use crate::processes::Processes;
 use crate::store::Store;
-use crate::swapped::{Moment, decided, known, other, wait};
+use crate::swapped::{self, Moment, decided, known, other, wait};
 use crate::verified::{is_verified, ran_by};
 use crate::world::{JobFiles, World, compare};
 use crate::{generator, oracle, write};
@@ -26,23 +26,16 @@ fn time(secs: u64) -> String {
 fn swap(world: &World, job: &JobFiles, (asn, from): (&str, &str), more: &[&str]) -> Command {
     let file = world.path("amended.csv");
     std::fs::write(&file, asn).expect("a table");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
-    command.args([
-        "tables",
-        "swap",
-        "--timeout",
-        "1ms",
+    let table = format!("asn={}", file.display());
+    let words = [
         "--max-address-change",
         "100",
-    ]);
-    command.args([
         "--from",
         from,
         "--table",
-        &format!("asn={}", file.display()),
-    ]);
-    command.arg("--state").arg(&job.state).args(more);
-    command
+        &table,
+    ];
+    swapped::swap(job, &[&words[..], more].concat())
 }
 
 /// `replay --queued`.

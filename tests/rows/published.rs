@@ -15,9 +15,9 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng;
 
 use crate::processes::Processes;
-use crate::swapped::{Moment, decided, wait};
+use crate::swapped::{Moment, asked, decided, swap, wait};
 use crate::verified::{is_verified, ran_by};
-use crate::world::{JobFiles, World, compare};
+use crate::world::{World, compare};
 use crate::{generator, oracle};
 
 const SEED: u128 = 0x2014_2015_2026;
@@ -148,17 +148,6 @@ fn named(files: &[&str]) -> Vec<String> {
     files.iter().flat_map(flag).collect()
 }
 
-fn swap(job: &JobFiles, files: &[&str]) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
-    command
-        .args(["tables", "swap", "--force", "--timeout", "1ms"])
-        .args(named(files));
-    command.arg("--state").arg(&job.state);
-    let out = command.output().expect("it runs");
-    let said = String::from_utf8_lossy(&out.stderr);
-    assert!(matches!(out.status.code(), Some(0 | 69)), "{said}");
-}
-
 #[test]
 #[allow(clippy::print_stderr, reason = "a test tells what it skipped")]
 fn published_tables_follow_each_other() {
@@ -180,7 +169,8 @@ fn published_tables_follow_each_other() {
     let to_end = [&flags[..], &["--until-end"]].concat();
     for (round, files) in (0..).zip(TABLES) {
         if round > 0 {
-            swap(&job, files);
+            let force = std::iter::once("--force".to_owned());
+            asked(swap(&job, &force.chain(named(files)).collect::<Vec<_>>()));
             let mut all = Processes::start(&world, &job, (1, 2), &flags);
             wait(&job, &mut all, (Moment::Recorded, round));
             all.lose(0);

@@ -54,21 +54,26 @@ pub(crate) fn known(asn: &str) -> (String, oracle::Tables) {
 }
 
 /// `tables swap`, not waiting for the job.
-fn ask(job: &JobFiles, table: &Path) -> u64 {
+pub(crate) fn swap(job: &JobFiles, more: &[impl AsRef<std::ffi::OsStr>]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_flow-pipeline"));
-    command.args([
-        "tables",
-        "swap",
-        "--timeout",
-        "1ms",
-        "--max-address-change",
-        "100",
-    ]);
+    command
+        .args(["tables", "swap", "--timeout", "1ms"])
+        .args(more);
     command.arg("--state").arg(&job.state);
-    command.args(["--table", &format!("asn={}", table.display())]);
+    command
+}
+
+/// Runs it; a job may take it up at once, or later.
+pub(crate) fn asked(mut command: Command) {
     let out = command.output().expect("it runs");
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(matches!(out.status.code(), Some(0 | 69)), "{said}");
+}
+
+/// Asks for a table; the number of the request.
+fn ask(job: &JobFiles, table: &Path) -> u64 {
+    let asn = format!("asn={}", table.display());
+    asked(swap(job, &["--max-address-change", "100", "--table", &asn]));
     let state = flow_objects::join(&job.state).expect("a state");
     state
         .swap_requests()
