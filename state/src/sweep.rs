@@ -19,6 +19,8 @@ pub struct Deleted {
     pub checkpoints: u64,
     /// Temporary files of other attempts.
     pub temporaries: u64,
+    /// Requests for other tables.
+    pub requests: u64,
 }
 
 impl StateStore {
@@ -43,7 +45,10 @@ impl StateStore {
         let mut keep: BTreeSet<SegmentName> = newest.segments.keys().copied().collect();
         if let Some(number) = previous {
             match self.read_checkpoint(number) {
-                Ok(checkpoint) => keep.extend(checkpoint.segments.keys()),
+                Ok(checkpoint) => {
+                    keep.extend(checkpoint.segments.keys());
+                    deleted.requests = self.delete_decided(newest, &checkpoint)?;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the checkpoint before the newest is unreadable");
                 }
@@ -65,6 +70,25 @@ impl StateStore {
         for folder in [CHECKPOINTS, SEGMENTS] {
             let swept = self.objects().sweep(folder, newest.attempt);
             deleted.temporaries += swept.map_err(StateError::io("sweep", &self.shown(folder)))?;
+        }
+        Ok(deleted)
+    }
+
+    /// Deletes requests that the checkpoint before the newest has decided, when the newest has decided others: should the job
+    /// go on from that one, it takes up those that it has not decided. The last one stays, so that numbers go on.
+    fn delete_decided(&self, newest: &Checkpoint, before: &Checkpoint) -> Result<u64, StateError> {
+        let decided = before.swaps.decided;
+        if newest.swaps.decided == decided {
+            return Ok(0);
+        }
+        let old = self
+            .swap_requests()?
+            .into_iter()
+            .filter(|number| *number <= decided);
+        let mut deleted = 0;
+        for number in old {
+            self.delete(&layout::swap(number))?;
+            deleted += 1;
         }
         Ok(deleted)
     }

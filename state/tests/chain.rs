@@ -122,7 +122,8 @@ fn only_what_no_one_needs_is_deleted() {
         Deleted {
             segments: 3,
             checkpoints: 1,
-            temporaries: 2
+            temporaries: 2,
+            requests: 0
         }
     );
     for number in [2, 4, 5, 6] {
