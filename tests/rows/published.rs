@@ -148,6 +148,27 @@ fn named(files: &[&str]) -> Vec<String> {
     files.iter().flat_map(flag).collect()
 }
 
+/// That versions differ where flows are: in origins, and in what has one at all.
+fn is_telling(walls: &[oracle::Tables; 3], sample: &[IpAddr]) {
+    let (mut others, mut appears, mut vanishes) = (0, 0, 0);
+    for address in sample {
+        let of = walls.each_ref().map(|wall| wall.asn(Some(*address)));
+        for pair in of.windows(2) {
+            match (pair[0], pair[1]) {
+                (0, 0) => {}
+                (0, _) => appears += 1,
+                (_, 0) => vanishes += 1,
+                (before, after) => others += u32::from(before != after),
+            }
+        }
+    }
+    println!(
+        "of {} addresses: origin changes {others}, appears {appears}, vanishes {vanishes}",
+        sample.len()
+    );
+    assert!(others > 100 && appears > 100 && vanishes > 20);
+}
+
 #[test]
 #[allow(clippy::print_stderr, reason = "a test tells what it skipped")]
 fn published_tables_follow_each_other() {
@@ -183,7 +204,11 @@ fn published_tables_follow_each_other() {
     let state = flow_objects::join(&job.state).expect("a state");
     let timeline = state.newest().expect("whole").expect("one").timeline;
     assert_eq!(timeline.versions.len(), 3);
-    let walls = texts.map(|text| oracle::Tables::from_csv(Some(&text), None));
+    let sample: Vec<_> = (0..5_000).filter_map(|_| drawn.address().to_ip()).collect();
+    let walls = texts
+        .each_ref()
+        .map(|text| oracle::Tables::from_csv(Some(text), None));
+    is_telling(&walls, &sample);
     let mut input = world.input(&job);
     input.config.slot_time = oracle::Time::End;
     let from = timeline.versions.iter().map(|(from, _)| *from);

@@ -95,6 +95,8 @@ fn once(
         job.tables = TableShelf::with_hash(state.clone(), Arc::clone(first), archived.hash.clone());
     }
     job.config.swaps_millis = 50;
+    // A source that waits for a tick would hide a stall that is shorter.
+    job.config.tick_millis = 10;
     let (metrics, over) = (job.metrics.clone(), AtomicBool::new(false));
     let begun = Instant::now();
     thread::scope(|scope| {
