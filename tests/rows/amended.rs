@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::own::until;
 use crate::processes::Processes;
+use crate::servers::Servers;
 use crate::store::Store;
 use crate::swapped::{self, Moment, decided, known, other, wait};
 use crate::verified::{is_verified, ran_by};
@@ -66,9 +67,23 @@ fn retired(job: &JobFiles) -> Vec<u64> {
 
 #[test]
 fn slots_of_the_past_get_other_tables_as_they_retire() {
-    let world = World::new("amended").talkative();
+    run("amended", Vec::new());
+}
+
+#[test]
+fn slots_of_the_past_in_every_store() {
+    let Some(servers) = Servers::shared() else {
+        return;
+    };
+    let stores = vec![servers.postgres("?raw=off"), servers.clickhouse("?raw=off")];
+    run("amended-everywhere", stores);
+}
+
+fn run(name: &str, stores: Vec<Store>) {
+    let world = World::new(name).talkative();
     let mut flows = generator(150_000, 73);
-    let job = world.job("amended");
+    let mut job = world.job(name);
+    job.stores.extend(stores);
     write(&world, &mut flows, 250_000);
     world.run_to_end(&job, "2");
     let slots = retired(&job);
@@ -98,7 +113,9 @@ fn slots_of_the_past_get_other_tables_as_they_retire() {
         assert_eq!(decided(&job), u64::from(round));
     }
     // Nothing has changed yet, and that is how the job has it.
-    is_verified(&world, &job, &job.stores[0]);
+    job.stores
+        .iter()
+        .for_each(|store| is_verified(&world, &job, store));
     write(&world, &mut flows, 150_000);
     world.run_to_end(&job, "3");
     let before = job.stores[0].content();
@@ -110,7 +127,9 @@ fn slots_of_the_past_get_other_tables_as_they_retire() {
     let after = job.stores[0].content();
     assert_eq!(before.slots, after.slots, "the same flows");
     assert!(before.rows != after.rows);
-    is_verified(&world, &job, &job.stores[0]);
+    job.stores
+        .iter()
+        .for_each(|store| is_verified(&world, &job, store));
     let (code, lines, said) = ran_by(queued(&world, &job, &["--apply"]));
     assert_eq!((code, lines.len()), (Some(0), 0), "through: {said}");
     assert!(job.stores[0].content() == after);
@@ -175,17 +194,19 @@ fn equal(world: &World, job: &JobFiles, sets: &BTreeMap<String, oracle::Tables>)
     input.versions = versions
         .map(|(slot, version)| (slot, sets[&version.hash].clone()))
         .collect();
-    let compared = compare(&oracle::run(&input), job.stores[0].content());
-    let Store::Sqlite(_) = &job.stores[0] else {
-        panic!("SQLite comes first");
-    };
-    let sql = "select distinct slot, table_version from rollup_5m order by 1, 2";
-    let mut named = BTreeMap::new();
-    for row in job.stores[0].query(sql) {
-        let slot: u64 = row[0].parse().expect("a slot");
-        assert_eq!(row[1], of(slot).number.to_string(), "slot {slot}");
-        *named.entry(row[1].clone()).or_insert(0) += 1;
+    let expected = oracle::run(&input);
+    for store in &job.stores {
+        let compared = compare(&expected, store.content());
+        let slot = store.seconds("slot");
+        let mut named = BTreeMap::new();
+        for row in store.query(&format!(
+            "select distinct {slot}, table_version from rollup_5m"
+        )) {
+            let slot: u64 = row[0].parse().expect("a slot");
+            assert_eq!(row[1], of(slot).number.to_string(), "slot {slot}");
+            *named.entry(row[1].clone()).or_insert(0) += 1;
+        }
+        assert_eq!(named.len(), 3, "slots by version: {named:?}");
+        println!("{}: {compared}; slots by version {named:?}", store.url());
     }
-    assert_eq!(named.len(), 3, "slots by version: {named:?}");
-    println!("{compared}; slots by version {named:?}");
 }
