@@ -129,7 +129,7 @@ impl RawStore {
             Store::Sqlite(_) => {
                 ", sequence_num, unknown_rate, observation_domain_id, next_hop_as, src_net, dst_net, in_if, \
                 out_if, proto, ip_tos, ip_ttl, tcp_flags, icmp_type, icmp_code, forwarding_status, flow_direction, src_mac, \
-                dst_mac, src_vlan, dst_vlan, vlan_id"
+                dst_mac, src_vlan, dst_vlan, vlan_id, src_customer, dst_customer, exporter_name, in_if_name, out_if_name"
             }
             _ => "",
         };
